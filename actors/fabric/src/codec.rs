@@ -1,0 +1,64 @@
+//! Bytes of an envelope: what crosses a link or stands in a replica. One version byte, then postcard.
+//!
+//! Enum variants are encoded by their order: a new variant goes to the end of its enum, a new field means a new
+//! version. `tests/golden/` holds the bytes of every released version.
+
+use crate::Envelope;
+
+/// Version written by this build.
+pub const VERSION: u8 = 1;
+
+/// Oldest version that this build reads.
+pub const VERSION_MIN: u8 = 1;
+
+/// Largest encoded envelope, bytes.
+pub const ENVELOPE_BYTES_MAX: usize = 1 << 20;
+
+/// Why bytes are not an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodecError {
+    Empty,
+    /// Larger than `ENVELOPE_BYTES_MAX`.
+    TooLarge(usize),
+    /// Written by a build that is too new or too old.
+    Version(u8),
+    /// Not what the version says.
+    Malformed,
+}
+
+impl std::fmt::Display for CodecError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CodecError::Empty => write!(f, "empty envelope"),
+            CodecError::TooLarge(bytes) => write!(f, "envelope of {bytes} bytes, at most {ENVELOPE_BYTES_MAX}"),
+            CodecError::Version(version) => {
+                write!(f, "envelope of version {version}, this build reads {VERSION_MIN} to {VERSION}")
+            }
+            CodecError::Malformed => write!(f, "malformed envelope"),
+        }
+    }
+}
+
+impl std::error::Error for CodecError {}
+
+/// Encodes an envelope.
+pub fn encode(envelope: &Envelope) -> Vec<u8> {
+    postcard::to_extend(envelope, vec![VERSION]).expect("no letter has an unserialisable part")
+}
+
+/// Decodes an envelope; errors when it is too large, of another version or malformed.
+pub fn decode(bytes: &[u8]) -> Result<Envelope, CodecError> {
+    if bytes.len() > ENVELOPE_BYTES_MAX {
+        return Err(CodecError::TooLarge(bytes.len()));
+    }
+    match bytes.split_first() {
+        None => Err(CodecError::Empty),
+        Some((version, rest)) if (VERSION_MIN..=VERSION).contains(version) => {
+            postcard::from_bytes(rest).map_err(|_| CodecError::Malformed)
+        }
+        Some((version, _)) => Err(CodecError::Version(*version)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Letters: everything rooms say to each other and to the ports. Large ones are boxed, so that a letter stays small.
+//!
+//! A *question* is posted with `Outbox::ask`; its answer, or `Returned`, comes back on the same thread.
+//! New variants go to the end (see `codec`).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::letters::control::{Control, ControlAnswer, Description};
+use crate::letters::flow::{Received, SipIn, SipOut, Traced, Transmit, Flow};
+use crate::letters::location::{Bind, Binding, Bound, StoredBindings};
+use crate::letters::media::{MediaAsk, MediaDone, RelayAsk, RelayDone};
+use crate::letters::names::{NamesAsk, Target};
+use crate::letters::record::Record;
+use crate::letters::subscriber::{Account, AccountAsk};
+use crate::{Envelope, Fault, Outbox, Thread};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Letter {
+    /// A letter or question of ours failed.
+    Returned(Fault),
+
+    // Sockets and balancer.
+    /// Flow port → balancer: bytes from a socket, one SIP message.
+    Received(Received),
+    /// Balancer → flow port: bytes for a socket. A failure comes back as `Returned` when asked.
+    Transmit(Transmit),
+    /// Flow port → balancer: a connection ended.
+    FlowClosed(Flow),
+
+    // SIP between balancer and the minds.
+    /// Balancer → call or registration.
+    SipIn(Box<SipIn>),
+    /// Call or registration → balancer. A transport failure comes back as `Returned(FlowGone)` when asked.
+    SipOut(Box<SipOut>),
+    /// Balancer → tracer port.
+    Traced(Box<Traced>),
+
+    // Subscribers: call, registration → store port.
+    AccountAsk(Box<AccountAsk>),
+    Account(Account),
+
+    // Bindings.
+    /// Registration → location: RFC 3261 10.3, all or nothing.
+    Bind(Box<Bind>),
+    /// Answer to `Bind`.
+    Bound(Box<Bound>),
+    /// Call → location: who is reachable under this address-of-record (`user@domain`, lower case)?
+    Locate(Box<str>),
+    /// Answer to `Locate`: unexpired bindings, highest q first.
+    Located(Vec<Binding>),
+    /// Location → store port: the whole state of an address-of-record; empty bindings delete it. Answered by `Kept`.
+    KeepBindings(Box<StoredBindings>),
+    /// Store or records port: durable now.
+    Kept,
+    /// Location → store port at its start: everything of this shard (shard, number of shards).
+    LoadBindings(u16, u16),
+    /// Answer to `LoadBindings`.
+    LoadedBindings(Arc<Vec<StoredBindings>>),
+
+    // Media.
+    /// Call → media session. Answered by `MediaDone`.
+    MediaAsk(Box<MediaAsk>),
+    MediaDone(Box<MediaDone>),
+    /// Media session → anchor. Answered by `RelayDone`.
+    RelayAsk(Box<RelayAsk>),
+    RelayDone(Box<RelayDone>),
+    /// Anchor → relay port: an NG datagram for rtpengine number `.0` of the configuration.
+    RelaySend(u16, bytes::Bytes),
+    /// Relay port → anchor: an NG datagram from rtpengine number `.0`.
+    RelayReceived(u16, bytes::Bytes),
+
+    // Records and names.
+    /// Call → records port. Answered by `Kept` when asked.
+    Record(Box<Record>),
+    /// Call → names port (RFC 3263). Answered by `Names`.
+    NamesAsk(Box<NamesAsk>),
+    /// Targets in the order to be tried; empty when the name leads nowhere.
+    Names(Vec<Target>),
+
+    // Operator.
+    /// What are you doing? Any machine answers with `Described`.
+    Describe,
+    Described(Box<Description>),
+    Control(Box<Control>),
+    ControlAnswer(Box<ControlAnswer>),
+}
+
+impl Letter {
+    /// Short word for logs and metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Letter::Returned(_) => "returned",
+            Letter::Received(_) => "received",
+            Letter::Transmit(_) => "transmit",
+            Letter::FlowClosed(_) => "flow_closed",
+            Letter::SipIn(_) => "sip_in",
+            Letter::SipOut(_) => "sip_out",
+            Letter::Traced(_) => "traced",
+            Letter::AccountAsk(_) => "account_ask",
+            Letter::Account(_) => "account",
+            Letter::Bind(_) => "bind",
+            Letter::Bound(_) => "bound",
+            Letter::Locate(_) => "locate",
+            Letter::Located(_) => "located",
+            Letter::KeepBindings(_) => "keep_bindings",
+            Letter::Kept => "kept",
+            Letter::LoadBindings(..) => "load_bindings",
+            Letter::LoadedBindings(_) => "loaded_bindings",
+            Letter::MediaAsk(_) => "media_ask",
+            Letter::MediaDone(_) => "media_done",
+            Letter::RelayAsk(_) => "relay_ask",
+            Letter::RelayDone(_) => "relay_done",
+            Letter::RelaySend(..) => "relay_send",
+            Letter::RelayReceived(..) => "relay_received",
+            Letter::Record(_) => "record",
+            Letter::NamesAsk(_) => "names_ask",
+            Letter::Names(_) => "names",
+            Letter::Describe => "describe",
+            Letter::Described(_) => "described",
+            Letter::Control(_) => "control",
+            Letter::ControlAnswer(_) => "control_answer",
+        }
+    }
+}
+
+/// Sends back a letter that nobody could take; silent when it wants no answer or is itself a returned one.
+pub fn undeliverable(mail: Envelope, fault: Fault, out: &mut Outbox) {
+    if mail.thread != Thread::NONE && !matches!(mail.letter, Letter::Returned(_)) {
+        out.answer(&mail, Letter::Returned(fault));
+    }
+}

@@ -1,0 +1,70 @@
+//! Operator commands and what machines tell of themselves.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::flow::Traced;
+use super::location::Binding;
+use crate::Key;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// To a call: end it now.
+    HangUp,
+    /// To balancers: refuse (503) or again accept new calls and registrations; in-dialog traffic goes on.
+    Drain(bool),
+    /// To balancers.
+    Ban { address: IpAddr, seconds: u32, reason: String },
+    Unban(IpAddr),
+    Bans,
+    /// To a location shard: all its addresses-of-record.
+    Bindings,
+    /// To the tracer: messages of one key, or (`None`) the most recent ones.
+    Trace { key: Option<Key>, messages_max: u32 },
+    /// To the store port: subscriber data has changed, answer from the new one.
+    Reload,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ControlAnswer {
+    Done,
+    Refused(String),
+    Bans(Vec<BanEntry>),
+    Bindings(Vec<(String, Vec<Binding>)>),
+    Trace(Vec<Traced>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanEntry {
+    pub address: IpAddr,
+    /// Milliseconds since 1970.
+    pub since_ms: u64,
+    pub until_ms: u64,
+    pub reason: String,
+    /// Messages dropped since the ban.
+    pub dropped: u64,
+}
+
+/// Answer to `Letter::Describe`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Description {
+    Call(CallSummary),
+    /// Name of the machine and its counters and states, in a stable order.
+    Machine { name: String, facts: Vec<(String, String)> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallSummary {
+    pub key: Key,
+    pub call_id: String,
+    pub from: String,
+    pub to: String,
+    /// `trying`, `ringing`, `established`, `ending`, `ended`.
+    pub state: String,
+    /// Milliseconds since 1970; answer is 0 before there is one.
+    pub init_ms: u64,
+    pub answer_ms: u64,
+    pub legs: u16,
+    pub relay: Option<String>,
+}
