@@ -12,7 +12,7 @@
 //! | `address` | who can get a letter; keys and slots |
 //! | `envelope` | envelope, thread, outbox |
 //! | `letter` and `letters/` | everything that can be said |
-//! | `machine` | `Machine`, `Post`, `Founder`, `Housing` |
+//! | `machine` | `Machine`, `Post`, `Clock`, `Founder`, `Housing` |
 //! | `timers`, `asks` | deadlines as data |
 //! | `hive` | one machine that hosts many small ones |
 //! | `token` | authenticated opaque tokens in Via, Contact and Path |
@@ -41,7 +41,7 @@ pub use fault::{Fault, FaultKind};
 pub use hive::Hive;
 pub use home::Home;
 pub use letter::Letter;
-pub use machine::{Founder, Housing, Machine, Post};
+pub use machine::{Clock, Founder, Housing, Machine, Post};
 pub use reject::Reject;
 pub use time::{Instant, Now};
 pub use timers::Timers;

@@ -27,6 +27,11 @@ pub trait Post: Send + Sync {
     fn post(&self, envelope: Envelope);
 }
 
+/// Tells hosts and ports the time; machines are told it and never look.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Now;
+}
+
 /// Where machines of a kind live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Housing {
