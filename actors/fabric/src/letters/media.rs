@@ -1,5 +1,7 @@
 //! Between call, media session and the anchor (the rtpengines of a balancer).
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,8 @@ pub struct MediaProfile {
     pub family: u8,
     /// The leg is a WebSocket client: DTLS, ICE and RTCP multiplexing.
     pub web: bool,
+    /// Address its signalling comes from: stands in for an address in its SDP that cannot be believed.
+    pub source: Option<IpAddr>,
 }
 
 /// Answer to `MediaAsk`.
