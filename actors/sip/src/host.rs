@@ -1,0 +1,86 @@
+//! Hosts and ports of URIs and Via: RFC 3261 25.1 with the IPv6 form of RFC 5118 4.
+
+use crate::text::{decimal, is_host, trim};
+use memchr::{memchr, memrchr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A host as it stands in a URI or a Via.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Host<'a> {
+    Name(&'a str),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host without a port; an IPv6 address needs its brackets. `None` when it is no host.
+    pub fn parse(text: &'a [u8]) -> Option<Host<'a>> {
+        if let [b'[', inner @ .., b']'] = text {
+            return std::str::from_utf8(inner).ok()?.parse().ok().map(Host::V6);
+        }
+        if text.is_empty() || !text.iter().all(|&byte| is_host(byte)) {
+            return None;
+        }
+        let name = std::str::from_utf8(text).ok()?;
+        let digits = text[0].is_ascii_digit() && text[text.len() - 1].is_ascii_digit();
+        match digits.then(|| name.parse::<Ipv4Addr>()) {
+            Some(Ok(address)) => Some(Host::V4(address)),
+            _ => Some(Host::Name(name)),
+        }
+    }
+
+    /// The address, when the host is one; an IPv4-mapped IPv6 address counts as IPv4.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Host::Name(_) => None,
+            Host::V4(address) => Some(IpAddr::V4(*address)),
+            Host::V6(address) => Some(IpAddr::V6(*address).to_canonical()),
+        }
+    }
+
+    /// Whether two hosts are the same; names compare without case.
+    pub fn equals(&self, other: &Host) -> bool {
+        match (self, other) {
+            (Host::Name(a), Host::Name(b)) => {
+                let (a, b) = (
+                    a.strip_suffix('.').unwrap_or(a),
+                    b.strip_suffix('.').unwrap_or(b),
+                );
+                a.eq_ignore_ascii_case(b)
+            }
+            (Host::V4(a), Host::V4(b)) => a == b,
+            (Host::V6(a), Host::V6(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => f.write_str(name),
+            Host::V4(address) => address.fmt(f),
+            Host::V6(address) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+/// Splits `host[:port]`; white space around either is allowed, as Via allows it.
+pub(crate) fn host_port(text: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
+    let colon = match text.first()? {
+        b'[' => {
+            let close = memchr(b']', text)?;
+            let rest = &text[close + 1..];
+            memchr(b':', rest).map(|at| close + 1 + at)
+        }
+        _ => memrchr(b':', text),
+    };
+    match colon {
+        None => Some((Host::parse(trim(text))?, None)),
+        Some(at) => {
+            let port = u16::try_from(decimal(trim(&text[at + 1..]))?).ok()?;
+            Some((Host::parse(trim(&text[..at]))?, Some(port)))
+        }
+    }
+}

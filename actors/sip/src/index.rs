@@ -1,0 +1,320 @@
+//! The index of a message: one pass, one small record per header field, nothing copied.
+//! RFC 3261 7, tolerant where old and odd senders are harmless: bare LF, white space before the colon, leading CRLF.
+
+use crate::text::{decimal, is_lws, is_token_text, trim_end};
+use crate::{ErrorKind, Limits, Method, Name, ParseError};
+use memchr::{memchr, memrchr};
+
+/// Records that fit without the heap.
+pub(crate) const INLINE: usize = 64;
+
+/// Where one header field stands; its line ends where the next one begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rec {
+    pub start: u32,
+    pub value_len: u32,
+    pub value_at: u16,
+    pub name_len: u8,
+    pub id: Name,
+}
+
+impl Rec {
+    const EMPTY: Rec = Rec {
+        start: 0,
+        value_len: 0,
+        value_at: 0,
+        name_len: 0,
+        id: Name::Other,
+    };
+
+    pub fn value_start(&self) -> usize {
+        self.start as usize + self.value_at as usize
+    }
+    pub fn value_end(&self) -> usize {
+        self.value_start() + self.value_len as usize
+    }
+    pub fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.start as usize..self.start as usize + self.name_len as usize]
+    }
+    pub fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.value_start()..self.value_end()]
+    }
+}
+
+/// The start line and the borders of a message; offsets count from its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// One bit per known name: answers most questions for absent fields.
+    pub present: u64,
+    /// End of the method; zero in a response.
+    pub method_end: u16,
+    /// Zero in a request.
+    pub status: u16,
+    /// Request-URI, or reason phrase.
+    pub text_start: u16,
+    pub text_end: u16,
+    pub fields_start: u32,
+    pub fields_end: u32,
+    pub body_start: u32,
+}
+
+/// The Content-Length fields taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    Absent,
+    Known(u64),
+    Bad(ParseError),
+}
+
+/// What one pass over the bytes finds.
+pub(crate) struct Index {
+    pub head: Head,
+    pub records: Records,
+    pub length: Length,
+    /// The first fault that does not keep the rest from being read.
+    pub fault: Option<ParseError>,
+}
+
+/// Records on the stack, on the heap beyond `INLINE`.
+#[derive(Clone)]
+pub(crate) struct Records {
+    inline: [Rec; INLINE],
+    count: usize,
+    spilled: Vec<Rec>,
+}
+
+impl Records {
+    fn new() -> Records {
+        Records {
+            inline: [Rec::EMPTY; INLINE],
+            count: 0,
+            spilled: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, record: Rec) {
+        if let Some(slot) = self.inline.get_mut(self.count) {
+            *slot = record;
+        } else {
+            if self.spilled.is_empty() {
+                self.spilled.extend_from_slice(&self.inline);
+            }
+            self.spilled.push(record);
+        }
+        self.count += 1;
+    }
+
+    #[inline]
+    pub fn as_slice(&self) -> &[Rec] {
+        if self.count <= INLINE {
+            &self.inline[..self.count]
+        } else {
+            &self.spilled
+        }
+    }
+}
+
+/// Reads start line and header fields of `bytes`, which begin with the start line.
+///
+/// Errors: those after which nothing can be trusted (no SIP, limits); lesser ones are in `Index::fault`.
+pub(crate) fn index(bytes: &[u8], limits: &Limits) -> Result<Index, ParseError> {
+    let line_max = limits.line_bytes_max.min(u16::MAX as usize);
+    let line_end =
+        memchr(b'\n', bytes).ok_or(ParseError::new(ErrorKind::NotSip, 0, "start line"))?;
+    if line_end > line_max {
+        return Err(ParseError::new(
+            ErrorKind::LineTooLong,
+            line_max,
+            "start line",
+        ));
+    }
+    let line = bytes[..line_end]
+        .strip_suffix(b"\r")
+        .unwrap_or(&bytes[..line_end]);
+    let mut found = start_line(line)?;
+    found.head.fields_start = (line_end + 1) as u32;
+    fields(bytes, line_end + 1, limits, &mut found)?;
+    Ok(found)
+}
+
+fn fields(
+    bytes: &[u8],
+    mut at: usize,
+    limits: &Limits,
+    found: &mut Index,
+) -> Result<(), ParseError> {
+    loop {
+        let blank = match bytes[at..] {
+            // Tolerance: a datagram may lack the empty line when it has no body.
+            [] => Some(0),
+            [b'\n', ..] => Some(1),
+            [b'\r', b'\n', ..] => Some(2),
+            _ => None,
+        };
+        if let Some(length) = blank {
+            found.head.fields_end = at as u32;
+            found.head.body_start = (at + length) as u32;
+            return Ok(());
+        }
+        let mut end = at;
+        loop {
+            let incomplete = ParseError::new(ErrorKind::Incomplete, end, "header");
+            end += memchr(b'\n', &bytes[end..]).ok_or(incomplete)? + 1;
+            // A fold: RFC 3261 7.3.1.
+            if !matches!(bytes.get(end), Some(b' ' | b'\t')) {
+                break;
+            }
+        }
+        if end - at > limits.line_bytes_max {
+            return Err(ParseError::new(ErrorKind::LineTooLong, at, "header"));
+        }
+        if found.records.count >= limits.headers_max {
+            return Err(ParseError::new(ErrorKind::TooMany, at, "headers"));
+        }
+        match field(bytes, at, end) {
+            Ok(record) => {
+                found.head.present |= record.id.bit();
+                if record.id == Name::ContentLength {
+                    found.length = length(found.length, record.value(bytes), record.value_start());
+                }
+                found.records.push(record);
+            }
+            Err(fault) => {
+                found.fault.get_or_insert(fault);
+            }
+        }
+        at = end;
+    }
+}
+
+#[inline]
+fn field(bytes: &[u8], start: usize, end: usize) -> Result<Rec, ParseError> {
+    let line = &bytes[start..end];
+    let colon = line
+        .iter()
+        .position(|&byte| byte == b':')
+        .ok_or(ParseError::syntax(start, "header"))?;
+    let mut name_len = colon;
+    while name_len > 0 && matches!(line[name_len - 1], b' ' | b'\t') {
+        name_len -= 1;
+    }
+    let name = &line[..name_len];
+    let id = Name::of(name);
+    if id == Name::Other && !is_token_text(name) {
+        return Err(ParseError::syntax(start, "header name"));
+    }
+    let mut value_at = colon + 1;
+    while value_at < line.len() && is_lws(line[value_at]) {
+        value_at += 1;
+    }
+    let value_len = trim_end(&line[value_at..]).len();
+    let (Ok(name_len), Ok(value_at)) = (u8::try_from(name_len), u16::try_from(value_at)) else {
+        return Err(ParseError::new(
+            ErrorKind::LineTooLong,
+            start,
+            "header name",
+        ));
+    };
+    Ok(Rec {
+        start: start as u32,
+        value_len: value_len as u32,
+        value_at,
+        name_len,
+        id,
+    })
+}
+
+/// Two Content-Length fields never count as one, even when they agree: RFC 3261 18.3, smuggling.
+fn length(before: Length, value: &[u8], offset: usize) -> Length {
+    let bad = |kind| Length::Bad(ParseError::new(kind, offset, "Content-Length"));
+    match (before, decimal(value)) {
+        (Length::Absent, Some(length)) => Length::Known(length),
+        (Length::Absent, None) => bad(ErrorKind::ContentLength),
+        (Length::Known(_), _) => bad(ErrorKind::Duplicate),
+        (already @ Length::Bad(_), _) => already,
+    }
+}
+
+fn start_line(line: &[u8]) -> Result<Index, ParseError> {
+    let mut head = Head {
+        present: 0,
+        method_end: 0,
+        status: 0,
+        text_start: 0,
+        text_end: 0,
+        fields_start: 0,
+        fields_end: 0,
+        body_start: 0,
+    };
+    let fault = if is_version(line) {
+        status_line(line, &mut head)?
+    } else {
+        request_line(line, &mut head)?
+    };
+    Ok(Index {
+        head,
+        records: Records::new(),
+        length: Length::Absent,
+        fault,
+    })
+}
+
+fn status_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, ParseError> {
+    let fault = (!line[..8.min(line.len())].eq_ignore_ascii_case(b"SIP/2.0 "))
+        .then(|| ParseError::new(ErrorKind::Version, 0, "version"));
+    let space = memchr(b' ', line).ok_or(ParseError::syntax(line.len(), "status line"))?;
+    let wrong = ParseError::syntax(space + 1, "status code");
+    let rest = &line[space + 1..];
+    let digits = memchr(b' ', rest).unwrap_or(rest.len());
+    let code = decimal(&rest[..digits])
+        .filter(|code| digits == 3 && (100..700).contains(code))
+        .ok_or(wrong)?;
+    head.status = code as u16;
+    head.text_start = (space + 1 + digits + usize::from(digits < rest.len())) as u16;
+    head.text_end = line.len() as u16;
+    Ok(fault)
+}
+
+fn request_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, ParseError> {
+    let trimmed = trim_end(line);
+    let mut fault =
+        (trimmed.len() < line.len()).then(|| ParseError::syntax(trimmed.len(), "request line"));
+    let not_sip = ParseError::new(ErrorKind::NotSip, 0, "request line");
+    let first = memchr(b' ', trimmed).ok_or(not_sip)?;
+    let last = memrchr(b' ', trimmed).ok_or(not_sip)?;
+    let version = &trimmed[last + 1..];
+    if !is_version(version) || Method::parse(&line[..first]).is_none() {
+        return Err(not_sip);
+    }
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        fault.get_or_insert(ParseError::new(ErrorKind::Version, last + 1, "version"));
+    }
+    let uri = trimmed.get(first + 1..last).unwrap_or(b"");
+    if uri.is_empty() || uri.iter().any(|&byte| is_lws(byte)) {
+        fault.get_or_insert(ParseError::syntax(first + 1, "Request-URI"));
+    }
+    head.method_end = first as u16;
+    head.text_start = (first + 1).min(last) as u16;
+    head.text_end = last as u16;
+    Ok(fault)
+}
+
+fn is_version(text: &[u8]) -> bool {
+    text.len() > 4 && text[..4].eq_ignore_ascii_case(b"SIP/") && text[4].is_ascii_digit()
+}
+
+/// Where the header section that begins at `bytes[0]` ends: the index after its empty line.
+///
+/// `from` is how far an earlier search has come. The rule is the one of `fields`: LF followed by LF or CR LF.
+pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from.saturating_sub(2);
+    loop {
+        at += memchr(b'\n', &bytes[at..])? + 1;
+        match bytes[at..] {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+}

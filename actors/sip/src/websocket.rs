@@ -1,0 +1,44 @@
+//! SIP over WebSocket: one message per WebSocket message, RFC 7118 5.
+
+use crate::index::{Length, head_end, index};
+use crate::{ErrorKind, Frame, FrameError, Limits, ParseError};
+use bytes::Bytes;
+
+/// Reads the payload of one WebSocket message; Content-Length may be missing, but must agree when it stands there.
+pub fn frame_websocket(payload: &[u8], limits: &Limits) -> Result<Frame, FrameError> {
+    match payload {
+        b"\r\n\r\n" => return Ok(Frame::Ping),
+        b"\r\n" => return Ok(Frame::Pong),
+        _ => {}
+    }
+    let refuse = |error, end: usize| {
+        let head = (end > 0).then(|| Bytes::copy_from_slice(&payload[..end]));
+        Err(FrameError { error, head })
+    };
+    if payload.len() > limits.message_bytes_max {
+        return refuse(
+            ParseError::new(ErrorKind::TooLarge, limits.message_bytes_max, "message"),
+            0,
+        );
+    }
+    let Some(end) = head_end(payload, 0) else {
+        return refuse(
+            ParseError::new(ErrorKind::Incomplete, payload.len(), "header section"),
+            0,
+        );
+    };
+    match index(&payload[..end], limits) {
+        Err(error) => refuse(error, 0),
+        Ok(found) => match found.length {
+            Length::Absent => Ok(Frame::Message(Bytes::copy_from_slice(payload))),
+            Length::Known(length) if length == (payload.len() - end) as u64 => {
+                Ok(Frame::Message(Bytes::copy_from_slice(payload)))
+            }
+            Length::Known(_) => refuse(ParseError::new(ErrorKind::Truncated, end, "body"), end),
+            Length::Bad(fault) => refuse(fault, end),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;
