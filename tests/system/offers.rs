@@ -1,0 +1,165 @@
+//! Offers and answers after and beside the ordinary one.
+
+use crate::stage::Stage;
+
+#[test]
+fn a_call_is_held_and_resumed() {
+    let stage = Stage::plain(61);
+    stage.register(&stage.phone(2));
+    let callee = stage
+        .sipp(
+            &stage.phone(2),
+            "< INVITE
+             > 180
+             > 200 sdp
+             < ACK
+             < INVITE | ~ a=sendonly
+             > 200 INVITE sdp:recvonly
+             < ACK
+             < INVITE | ~ a=sendrecv
+             > 200 INVITE sdp
+             < ACK
+             < BYE
+             > 200",
+        )
+        .start();
+    let caller = stage
+        .sipp(
+            &stage.phone(1),
+            "> INVITE sdp
+             < 407 auth
+             > ACK
+             > INVITE sdp auth
+             < 100
+             < 180
+             < 200
+             > ACK
+             wait 100
+             > INVITE sdp:sendonly
+             < 100?
+             < 200 | ~ a=recvonly
+             > ACK
+             wait 100
+             > INVITE sdp
+             < 100?
+             < 200 | ~ m=audio
+             > ACK
+             wait 100
+             > BYE
+             < 200",
+        )
+        .run()
+        .passed();
+    callee.end().passed();
+    assert_eq!(caller.count("200 INVITE"), 3);
+    assert_eq!(stage.wait_for_cdrs(1).len(), 1, "a hold is not a second call");
+}
+
+#[test]
+fn the_callee_may_hold_as_well() {
+    let stage = Stage::plain(62);
+    stage.register(&stage.phone(2));
+    let callee = stage
+        .sipp(
+            &stage.phone(2),
+            "< INVITE
+             > 200 sdp
+             < ACK
+             wait 100
+             > INVITE sdp:sendonly
+             < 100?
+             < 200 | ~ a=recvonly
+             > ACK
+             < BYE
+             > 200",
+        )
+        .start();
+    stage
+        .sipp(
+            &stage.phone(1),
+            "> INVITE sdp
+             < 407 auth
+             > ACK
+             > INVITE sdp auth
+             < 100
+             < 200
+             > ACK
+             < INVITE | ~ a=sendonly
+             > 200 INVITE sdp:recvonly
+             < ACK
+             wait 100
+             > BYE
+             < 200",
+        )
+        .run()
+        .passed();
+    callee.end().passed();
+}
+
+#[test]
+fn a_delayed_offer_is_carried_the_other_way_round() {
+    let stage = Stage::plain(63);
+    stage.register(&stage.phone(2));
+    let callee = stage.sipp(&stage.phone(2), "< INVITE\n> 180\n> 200 sdp\n< ACK | ~ m=audio\n< BYE\n> 200").start();
+    let caller = stage
+        .sipp(
+            &stage.phone(1),
+            "> INVITE
+             < 407 auth
+             > ACK
+             > INVITE auth
+             < 100
+             < 180
+             < 200 | ~ m=audio
+             > ACK sdp
+             wait 200
+             > BYE
+             < 200",
+        )
+        .run()
+        .passed();
+    let callee = callee.end().passed();
+    assert!(callee.first("INVITE").body().is_empty(), "no offer, none invented");
+    assert!(caller.first("200 INVITE").media().is_some());
+}
+
+#[test]
+fn info_and_options_pass_in_a_call() {
+    let stage = Stage::plain(64);
+    stage.register(&stage.phone(2));
+    let callee = stage.sipp(&stage.phone(2), "< INVITE\n> 200 sdp\n< ACK\n< INFO\n> 200 INFO\n< BYE\n> 200").start();
+    stage
+        .sipp(
+            &stage.phone(1),
+            "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 200\n> ACK\nwait 100\n> INFO\n< 200\n> BYE\n< 200",
+        )
+        .run()
+        .passed();
+    callee.end().passed();
+}
+
+#[test]
+fn a_blind_transfer_is_answered_by_policy() {
+    let stage = Stage::plain(65);
+    stage.register(&stage.phone(2));
+    let callee = stage.sipp(&stage.phone(2), "< INVITE\n> 200 sdp\n< ACK\n< BYE\n> 200").start();
+    stage
+        .sipp(
+            &stage.phone(1),
+            "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 200\n> ACK\nwait 100
+             > REFER | Refer-To: <sip:user3@example.test>\n< 403\n> BYE\n< 200",
+        )
+        .run()
+        .passed();
+    let callee = callee.end().passed();
+    assert_eq!(callee.count("REFER"), 0, "refused here, not passed on");
+}
+
+#[test]
+fn a_message_is_passed_to_the_phone() {
+    let stage = Stage::plain(66);
+    stage.register(&stage.phone(2));
+    let callee = stage.sipp(&stage.phone(2), "< MESSAGE\n> 200 MESSAGE").start();
+    stage.sipp(&stage.phone(1), "> MESSAGE\n< 407 auth\n> MESSAGE auth\n< 200").run().passed();
+    callee.end().passed();
+}

@@ -1,0 +1,117 @@
+//! A stage for one test: a network of loopback addresses, a folder, a switch, perhaps a relay, and phones.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::relay::Relay;
+use crate::sipp::Sipp;
+use crate::switch::Switch;
+
+/// Domain of the test subscribers.
+pub const DOMAIN: &str = "example.test";
+
+pub struct Stage {
+    net: u8,
+    pub folder: PathBuf,
+    pub switch: Switch,
+    pub relay: Option<Relay>,
+}
+
+/// A subscriber with a telephone at an address of the test's network.
+#[derive(Clone)]
+pub struct Phone {
+    pub user: String,
+    pub password: String,
+    pub address: SocketAddr,
+}
+
+/// What a stage is made of.
+#[derive(Default)]
+pub struct Props<'a> {
+    /// Start a real rtpengine.
+    pub relay: bool,
+    /// More configuration, as TOML sections (`[call]` ...).
+    pub toml: &'a str,
+}
+
+impl Stage {
+    /// A switch without media relay that passes SDP on unanchored.
+    pub fn plain(net: u8) -> Stage {
+        Stage::new(net, Props::default())
+    }
+
+    /// A switch with a real rtpengine.
+    pub fn with_relay(net: u8) -> Stage {
+        Stage::new(net, Props { relay: true, toml: "" })
+    }
+
+    pub fn new(net: u8, props: Props) -> Stage {
+        let folder = std::env::temp_dir().join(format!("tandem-system-{}-{net}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder); // leftover of an earlier process with this id
+        std::fs::create_dir_all(&folder).expect("a folder for the test");
+        let relay = props.relay.then(|| Relay::start(net, &folder));
+        let switch = Switch::start(net, &folder, props.relay, props.toml);
+        Stage { net, folder, switch, relay }
+    }
+
+    /// Phone of subscriber `user1` to `user9` at `127.10.N.(20 + number)`.
+    pub fn phone(&self, number: u8) -> Phone {
+        self.phone_at(number, 20 + number)
+    }
+
+    /// The same subscriber's phone at another address.
+    pub fn phone_at(&self, number: u8, host: u8) -> Phone {
+        Phone {
+            user: format!("user{number}"),
+            password: format!("secret{number}"),
+            address: SocketAddr::from(([127, 10, self.net, host], 5060)),
+        }
+    }
+
+    /// A SIPp that plays `ladder` as `phone`.
+    pub fn sipp(&self, phone: &Phone, ladder: &str) -> Sipp {
+        Sipp::new(&self.folder, self.switch.sip, phone, ladder)
+    }
+
+    /// Registers a phone and checks that it worked.
+    pub fn register(&self, phone: &Phone) {
+        self.sipp(phone, crate::registrations::REGISTER).run().passed();
+    }
+
+    /// Path of a file of this test.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Call records written so far, oldest first.
+    pub fn cdrs(&self) -> Vec<serde_json::Value> {
+        read_cdrs(&self.folder.join("data/cdr"))
+    }
+
+    /// Waits until there are `count` call records, and returns them.
+    pub fn wait_for_cdrs(&self, count: usize) -> Vec<serde_json::Value> {
+        crate::process::until("call records", std::time::Duration::from_secs(10), || self.cdrs().len() >= count);
+        let cdrs = self.cdrs();
+        assert_eq!(cdrs.len(), count, "call records: {cdrs:#?}");
+        cdrs
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder); // only tidying up
+        } else {
+            eprintln!("what happened is in {}", self.folder.display());
+        }
+    }
+}
+
+fn read_cdrs(folder: &Path) -> Vec<serde_json::Value> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    let lines = files.iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    lines.flat_map(|text| text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<_>>()).collect()
+}

@@ -1,0 +1,143 @@
+//! The `tandem` binary as a process, and its operator commands.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::process::{Process, until};
+use crate::relay::control_address;
+use crate::stage::DOMAIN;
+
+pub struct Switch {
+    pub process: Process,
+    /// Where phones reach it, UDP and TCP.
+    pub sip: SocketAddr,
+    control: SocketAddr,
+    api: SocketAddr,
+    config: PathBuf,
+    folder: PathBuf,
+}
+
+impl Switch {
+    /// Starts a switch on `127.10.NET.10` and provisions user1 to user9.
+    pub fn start(net: u8, folder: &Path, relay: bool, toml: &str) -> Switch {
+        let sip = SocketAddr::from(([127, 10, net, 10], 5060));
+        let control = SocketAddr::from(([127, 10, net, 10], 8090));
+        let api = SocketAddr::from(([127, 10, net, 10], 1443));
+        let config = folder.join("tandem.toml");
+        let data = folder.join("data");
+        std::fs::create_dir_all(&data).expect("a data folder");
+        let relays = if relay { format!("[[anchor.relays]]\nname = \"media1\"\naddress = \"{}\"\n", control_address(net)) } else { String::new() };
+        let call = if toml.contains("[call]") { String::new() } else { "[call]\nwithout_relay = \"unanchored\"\n".to_owned() };
+        let text = format!(
+            "node = 1\nname = \"system-{net}\"\ndata_dir = \"{data}\"\n\n\
+             [[listen]]\ntransport = \"udp\"\naddress = \"{sip}\"\n\n[[listen]]\ntransport = \"tcp\"\naddress = \"{sip}\"\n\n\
+             [api]\nlisten = \"{api}\"\n[api.users]\nadmin = \"plain:secret\"\n\n[control]\nlisten = \"{control}\"\n\n[log]\nlevel = \"debug\"\n\n\
+             {relays}{call}{toml}",
+            data = data.display()
+        );
+        std::fs::write(&config, text).expect("a configuration");
+        let process = launch(&config, folder);
+        let mut switch = Switch { process, sip, control, api, config, folder: folder.to_path_buf() };
+        switch.wait_until_ready();
+        let users: Vec<String> = (1..=9).map(|n| format!("user{n}")).collect();
+        let entries: String = (1..=9).map(|n| subscriber(&users[n - 1], &format!("secret{n}"), &format!("100{n}"))).collect();
+        switch.apply(&entries);
+        switch
+    }
+
+    /// Creates more subscribers, all with the password `secret`.
+    pub fn provision(&self, users: &[String]) {
+        let entries: String = users.iter().enumerate().map(|(n, user)| subscriber(user, "secret", &format!("2{n:06}"))).collect();
+        self.apply(&entries);
+    }
+
+    /// Provisions through the northbound API.
+    fn apply(&self, entries: &str) {
+        let yml = self.folder.join("subscribers.yml");
+        std::fs::write(&yml, format!("domains: [{{domain: {DOMAIN}}}]\ncustomers: [{{external_id: demo}}]\nsubscribers:\n{entries}"))
+            .expect("a provisioning file");
+        let output = Command::new(binary())
+            .args(["ctl", "apply"])
+            .arg(yml)
+            .args(["--api", &format!("https://{}", self.api), "--user", "admin:secret", "--insecure"])
+            .output()
+            .expect("tandem ctl runs");
+        assert!(output.status.success(), "apply: {}{}", text(&output.stdout), text(&output.stderr));
+    }
+
+    fn wait_until_ready(&mut self) {
+        let control = self.control.to_string();
+        let process = &mut self.process;
+        until("the switch is ready", Duration::from_secs(20), || {
+            assert!(process.is_running(), "the switch ended while starting");
+            let status = Command::new(binary()).args(["ctl", "--control", &control, "ready"]).output();
+            status.is_ok_and(|output| output.status.success())
+        });
+    }
+
+    /// Kills the switch with SIGKILL and starts it again; returns how long it took until it was ready.
+    pub fn crash_and_restart(&mut self) -> Duration {
+        self.process.signal("KILL");
+        self.process.wait(Duration::from_secs(5)).expect("a killed process ends");
+        let start = std::time::Instant::now();
+        self.process = launch(&self.config, &self.folder);
+        self.wait_until_ready();
+        start.elapsed()
+    }
+
+    /// Runs an operator command with `--json`.
+    pub fn ctl(&self, words: &[&str]) -> Value {
+        let output = self.ctl_raw(&[&["--json"], words].concat());
+        serde_json::from_str(&output).unwrap_or_else(|error| panic!("ctl {words:?} answers JSON, not {output:?}: {error}"))
+    }
+
+    /// Runs an operator command as a person would.
+    pub fn ctl_raw(&self, words: &[&str]) -> String {
+        let output = Command::new(binary()).args(["ctl", "--control", &self.control.to_string()]).args(words).output().expect("tandem ctl runs");
+        assert!(output.status.success(), "ctl {words:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Number of calls that the switch holds.
+    pub fn calls(&self) -> u64 {
+        self.ctl(&["status"])["calls"].as_u64().expect("a number of calls")
+    }
+
+    /// Contacts registered for a user.
+    pub fn contacts(&self, user: &str) -> Vec<Value> {
+        let answer = self.ctl(&["registrations", &format!("{user}@{DOMAIN}")]);
+        answer["registrations"].as_array().expect("registrations").clone()
+    }
+
+    /// Resident memory, kB.
+    pub fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("process status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+}
+
+/// One subscriber of a provisioning file.
+fn subscriber(user: &str, password: &str, sn: &str) -> String {
+    format!("  - {{domain: {DOMAIN}, username: {user}, password: {password}, customer: demo, primary_number: {{cc: 43, ac: 1, sn: \"{sn}\"}}}}\n")
+}
+
+fn launch(config: &Path, folder: &Path) -> Process {
+    Process::start("tandem", Command::new(binary()).args(["solo", "--config"]).arg(config), &folder.join("tandem.log"))
+}
+
+/// The binary that `tests/run` has built.
+pub fn binary() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tandem_tests::root().join("target"), PathBuf::from);
+    let binary = target.join("release/tandem");
+    assert!(binary.exists(), "{} is missing: cargo build --release -p tandem", binary.display());
+    binary
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,63 @@
+//! TCP, long messages, and what belongs to no call.
+
+use crate::stage::Stage;
+
+#[test]
+fn a_tcp_caller_reaches_a_udp_callee() {
+    let stage = Stage::plain(81);
+    stage.register(&stage.phone(2));
+    let callee = stage.sipp(&stage.phone(2), crate::calls::ANSWERS_AND_IS_HUNG_UP).start();
+    let caller = stage.sipp(&stage.phone(1), crate::calls::CALLS_AND_HANGS_UP).over_tcp().run().passed();
+    let callee = callee.end().passed();
+    assert!(caller.first("200 INVITE").header("Contact").expect("a Contact").to_lowercase().contains("transport=tcp"));
+    assert!(callee.first("INVITE").header("Via").expect("a Via").contains("/UDP"));
+}
+
+#[test]
+fn a_message_of_more_than_1300_bytes_arrives_whole() {
+    let stage = Stage::plain(82);
+    stage.register(&stage.phone(2));
+    let subject = "x".repeat(1400);
+    let callee = stage.sipp(&stage.phone(2), crate::calls::ANSWERS_AND_IS_HUNG_UP).start();
+    stage
+        .sipp(
+            &stage.phone(1),
+            &format!(
+                "> INVITE sdp | Subject: {subject}
+                 < 407 auth
+                 > ACK
+                 > INVITE sdp auth | Subject: {subject}
+                 < 100
+                 < 180
+                 < 200
+                 > ACK
+                 wait 300
+                 > BYE
+                 < 200"
+            ),
+        )
+        .run()
+        .passed();
+    let callee = callee.end().passed();
+    assert!(callee.first("INVITE").text.contains(&subject), "the long header arrived");
+}
+
+#[test]
+fn the_switch_answers_options() {
+    let stage = Stage::plain(83);
+    let played = stage.sipp(&stage.phone(1), "> OPTIONS server\n< 200 | ~ Allow:").run().passed();
+    assert!(!played.first("200 OPTIONS").text.to_lowercase().contains("tandem"), "no banner");
+}
+
+#[test]
+fn max_forwards_of_zero_is_refused() {
+    let stage = Stage::plain(84);
+    let socket = std::net::UdpSocket::bind("127.10.84.21:5060").expect("an address of the test");
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(3))).expect("a timeout");
+    let request = "INVITE sip:user2@example.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.10.84.21:5060;branch=z9hG4bK1\r\nMax-Forwards: 0\r\n\
+                   From: <sip:user1@example.test>;tag=1\r\nTo: <sip:user2@example.test>\r\nCall-ID: zero\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+    socket.send_to(request.as_bytes(), stage.switch.sip).expect("sent");
+    let mut buffer = [0; 2000];
+    let length = socket.recv(&mut buffer).expect("an answer");
+    assert!(buffer[..length].starts_with(b"SIP/2.0 483 "), "{}", String::from_utf8_lossy(&buffer[..length]));
+}

@@ -1,0 +1,41 @@
+//! The house rules, checked: floors, doors, sizes, determinism below floor 4, units of settings, collected citations.
+//! Each rule is a function from text to complaints, and each is shown a broken sample, so that a rule that finds
+//! nothing is known to be able to.
+
+mod citations;
+mod floors;
+mod sources;
+
+use tandem_tests::root;
+
+fn complain(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+#[test]
+fn crates_use_lower_floors_and_foreign_crates_have_one_door() {
+    complain(floors::complaints(&floors::read_metadata(&root())));
+}
+
+#[test]
+fn sources_keep_the_house_rules() {
+    let sources = sources::read(&root());
+    assert!(sources.len() > 50, "only {} source files found", sources.len());
+    complain(sources.iter().flat_map(sources::complaints).collect());
+}
+
+#[test]
+fn files_of_a_foreign_crate_stand_behind_its_door() {
+    complain(sources::read(&root()).iter().flat_map(sources::door_complaints).collect());
+}
+
+#[test]
+fn citations_are_collected() {
+    let wanted = citations::page(&sources::read(&root()));
+    let page = root().join("docs/rfc.md");
+    if std::env::var_os("TIDY_WRITE").is_some() {
+        std::fs::write(&page, &wanted).expect("docs/rfc.md can be written");
+    }
+    let found = std::fs::read_to_string(&page).unwrap_or_default();
+    assert!(found == wanted, "docs/rfc.md is not what the sources cite; write it with `tests/run tidy --write`");
+}
