@@ -62,6 +62,11 @@ impl<C> Asks<C> {
         self.open.iter().map(|ask| &ask.purpose)
     }
 
+    /// What is still open, to be changed.
+    pub fn purposes_mut(&mut self) -> impl Iterator<Item = &mut C> {
+        self.open.iter_mut().map(|ask| &mut ask.purpose)
+    }
+
     pub fn len(&self) -> usize {
         self.open.len()
     }

@@ -112,6 +112,12 @@ impl Outbox {
         self.ask(mail.from, mail.thread, letter);
     }
 
+    /// Hands a letter on in the name of who sent `mail`: an answer or a failure goes straight back there, on its thread.
+    pub fn forward(&mut self, mail: &Envelope, to: Address, letter: Letter) {
+        let (from, thread, hops) = (mail.from, mail.thread, self.hops.saturating_add(1));
+        self.mail.push(Envelope { to, from, thread, trace: self.trace, hops, epoch: self.epoch, letter });
+    }
+
     /// The letters so far.
     pub fn mail(&self) -> &[Envelope] {
         &self.mail
