@@ -43,7 +43,7 @@ fn register(socket: &UdpSocket, stage: &Stage, number: usize) {
     let line = challenge.lines().find(|line| line.starts_with("WWW-Authenticate:") && line.contains("MD5")).expect("a challenge");
     let challenge = auth::Challenge::parse(line["WWW-Authenticate:".len()..].trim().as_bytes()).expect("a challenge that can be read");
     let ha1 = auth::Ha1::of(&user, DOMAIN, "secret");
-    let answering = auth::Answering { user: &user, ha1: &ha1, method: b"REGISTER", uri: b"sip:example.test", cnonce: "0a4f113b", nc: 1 };
+    let answering = auth::Answering { user: &user, ha1: &ha1, method: "REGISTER", uri: "sip:example.test", cnonce: "0a4f113b", nc: 1 };
     let credentials = auth::respond(&challenge, &answering).expect("a challenge that can be answered");
     let answer = exchange(socket, stage, &user, number, 2, &format!("Authorization: {credentials}\r\n"));
     assert!(answer.starts_with("SIP/2.0 200 "), "registration {number}: {answer}");

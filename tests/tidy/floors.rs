@@ -41,12 +41,12 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["web"]),
     ("axum-server", &["web"]),
     ("rcgen", &["web"]),
-    ("rustls", &["web"]),
+    ("rustls", &["web", "tandem"]),
     ("clap", &["tandem"]),
     ("ureq", &["tandem"]),
     ("indicatif", &["tandem", "simulations"]),
     ("siphasher", &["fabric", "auth"]),
-    ("postcard", &["fabric", "ports"]),
+    ("postcard", &["fabric", "ports", "location"]),
 ];
 
 /// Crates of ours and the names of what they depend on (not counting what only their tests use).
