@@ -66,7 +66,11 @@ impl Totals {
     }
 
     pub fn letters(&self) -> Vec<(&'static str, u64)> {
-        Letter::KINDS.iter().zip(&self.letters).map(|(kind, count)| (*kind, count.get())).collect()
+        Letter::KINDS
+            .iter()
+            .zip(&self.letters)
+            .map(|(kind, count)| (*kind, count.get()))
+            .collect()
     }
 
     pub fn depth_max(&self) -> u64 {

@@ -26,6 +26,7 @@ mod exchange;
 mod room;
 mod settings;
 mod supervisor;
+mod switchboard;
 
 pub use clock::{SystemClock, TokioClock};
 pub use counters::Counters;
