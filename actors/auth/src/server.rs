@@ -94,6 +94,16 @@ impl Server {
         Server { nonces: Nonces::new(secret).with_life(life), policy }
     }
 
+    /// The same, where nonces issued before `unix_ms` are stale: see `Nonces::not_before`.
+    pub fn not_before(self, unix_ms: u64) -> Server {
+        Server { nonces: self.nonces.not_before(unix_ms), ..self }
+    }
+
+    /// Whether the nonce is not ours, or was issued for another binding: such an answer needs no account to be refused.
+    pub fn is_forged(&self, nonce: &[u8], binding: &[u8]) -> bool {
+        self.nonces.check(nonce, binding, 0) == NonceState::Forged
+    }
+
     /// Values for WWW-Authenticate or Proxy-Authenticate, one a line, preferred algorithm first (RFC 8760 2.4).
     pub fn challenge(&self, realm: &str, binding: &[u8], stale: bool, now_unix_ms: u64) -> Vec<String> {
         challenges(realm, &self.nonces.issue(now_unix_ms, binding), stale, &self.policy)

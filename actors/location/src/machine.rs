@@ -7,7 +7,10 @@ use std::time::Duration;
 use fabric::letter::undeliverable;
 use fabric::letters::control::{Control, ControlAnswer, Description};
 use fabric::letters::location::{Binding, Bound, StoredBindings};
-use fabric::{Address, Asks, Envelope, Fault, FaultKind, Home, Instant, Letter, Machine, Now, Outbox, Reject, Thread};
+use fabric::{
+    Address, Asks, Envelope, Fault, FaultKind, Home, Instant, Letter, Machine, Now, Outbox, Reject,
+    Thread,
+};
 use sip::Status;
 use tracing::{debug, info, warn};
 
@@ -31,7 +34,10 @@ enum Phase {
     /// Nothing was asked yet.
     New,
     /// The store was asked, or will be asked again at `retry`; letters wait.
-    Loading { retry: Option<Instant>, queue: VecDeque<Envelope> },
+    Loading {
+        retry: Option<Instant>,
+        queue: VecDeque<Envelope>,
+    },
     Open,
 }
 
@@ -63,32 +69,65 @@ struct Counts {
 impl Location {
     pub fn new(home: &Home, shard: u16, settings: Arc<Settings>) -> Location {
         let counts = Counts::default();
-        Location { home: *home, shard, settings, phase: Phase::New, shelf: Shelf::new(), asks: Asks::new(), counts }
+        Location {
+            home: *home,
+            shard,
+            settings,
+            phase: Phase::New,
+            shelf: Shelf::new(),
+            asks: Asks::new(),
+            counts,
+        }
     }
 
     fn start(&mut self, now: Now, out: &mut Outbox) {
         if matches!(self.phase, Phase::New) {
-            self.phase = Phase::Loading { retry: None, queue: VecDeque::new() };
+            self.phase = Phase::Loading {
+                retry: None,
+                queue: VecDeque::new(),
+            };
             self.ask_load(now, out);
         }
     }
 
     fn ask_load(&mut self, now: Now, out: &mut Outbox) {
-        let thread = self.asks.open(Ask::Load, now.instant, millis(self.settings.load_timeout_ms));
-        out.ask(self.home.store(), thread, Letter::LoadBindings(self.shard, self.home.shards));
+        let thread = self.asks.open(
+            Ask::Load,
+            now.instant,
+            millis(self.settings.load_timeout_ms),
+        );
+        out.ask(
+            self.home.store(),
+            thread,
+            Letter::LoadBindings(self.shard, self.home.shards),
+        );
     }
 
     fn on_loaded(&mut self, stored: &[StoredBindings], now: Now, out: &mut Outbox) {
-        let Phase::Loading { queue, .. } = &mut self.phase else { return };
+        let Phase::Loading { queue, .. } = &mut self.phase else {
+            return;
+        };
         let queue = std::mem::take(queue);
         for one in stored {
-            let entries: Vec<_> = one.bindings.iter().filter_map(|binding| Entry::of(binding, now)).collect();
-            let contents = Contents { entries, tombstones: Vec::new() };
+            let entries: Vec<_> = one
+                .bindings
+                .iter()
+                .filter_map(|binding| Entry::of(binding, now))
+                .collect();
+            let contents = Contents {
+                entries,
+                tombstones: Vec::new(),
+            };
             if !contents.is_empty() && self.has_room(&one.aor) {
-                self.shelf.put(Record::pack(&one.aor, &contents), contents.earliest_ms());
+                self.shelf
+                    .put(Record::pack(&one.aor, &contents), contents.earliest_ms());
             }
         }
-        info!(shard = self.shard, records = self.shelf.len(), "location open");
+        info!(
+            shard = self.shard,
+            records = self.shelf.len(),
+            "location open"
+        );
         self.phase = Phase::Open;
         for mail in queue {
             self.serve(mail, now, out);
@@ -114,7 +153,10 @@ impl Location {
             }
             Letter::Control(control) if **control == Control::Bindings => {
                 let all = self.all(now);
-                out.answer(&mail, Letter::ControlAnswer(Box::new(ControlAnswer::Bindings(all))));
+                out.answer(
+                    &mail,
+                    Letter::ControlAnswer(Box::new(ControlAnswer::Bindings(all))),
+                );
             }
             _ => debug!(letter = mail.letter.kind(), "not for a location"),
         }
@@ -122,30 +164,47 @@ impl Location {
 
     /// Unexpired bindings, highest q first.
     fn bindings(&self, aor: &str, now: Now) -> Vec<Binding> {
-        let Some(record) = self.shelf.get(aor) else { return Vec::new() };
+        let Some(record) = self.shelf.get(aor) else {
+            return Vec::new();
+        };
         let mut found = record.contents().bindings(now);
         found.sort_by(|one, other| other.q.cmp(&one.q));
         found
     }
 
     fn all(&self, now: Now) -> Vec<(String, Vec<Binding>)> {
-        let records = self.shelf.records().map(|record| (record.aor().to_owned(), record.contents().bindings(now)));
-        let mut all: Vec<_> = records.filter(|(_, bindings)| !bindings.is_empty()).collect();
+        let records = self
+            .shelf
+            .records()
+            .map(|record| (record.aor().to_owned(), record.contents().bindings(now)));
+        let mut all: Vec<_> = records
+            .filter(|(_, bindings)| !bindings.is_empty())
+            .collect();
         all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         all
     }
 
     fn on_bind(&mut self, mail: Envelope, now: Now, out: &mut Outbox) {
-        let Letter::Bind(bind) = &mail.letter else { return };
+        let Letter::Bind(bind) = &mail.letter else {
+            return;
+        };
         if let Some(write) = self.write_of(&bind.aor) {
             match write.waiting.len() < WAITING_MAX {
                 true => write.waiting.push_back(mail),
-                false => undeliverable(mail, Fault::new(FaultKind::Overload, "bindings in change"), out),
+                false => undeliverable(
+                    mail,
+                    Fault::new(FaultKind::Overload, "bindings in change"),
+                    out,
+                ),
             }
             return;
         }
         let rules = self.rules(now);
-        let mut contents = self.shelf.get(&bind.aor).map(Record::contents).unwrap_or_default();
+        let mut contents = self
+            .shelf
+            .get(&bind.aor)
+            .map(Record::contents)
+            .unwrap_or_default();
         let record = match apply(&mut contents, bind, &rules) {
             Err(reject) => return self.refuse(&mail, reject, out),
             Ok(false) => {
@@ -159,15 +218,34 @@ impl Location {
             return self.refuse(&mail, Reject::new(Status::SERVICE_UNAVAILABLE), out);
         }
         if self.asks.len() >= self.settings.writes_max as usize {
-            undeliverable(mail, Fault::new(FaultKind::Overload, "bindings to keep").retry(true), out);
+            undeliverable(
+                mail,
+                Fault::new(FaultKind::Overload, "bindings to keep").retry(true),
+                out,
+            );
             return;
         }
-        let stored = StoredBindings { aor: bind.aor.clone(), bindings: contents.bindings(now) };
+        let stored = StoredBindings {
+            aor: bind.aor.clone(),
+            bindings: contents.bindings(now),
+        };
         if self.settings.durable_before_answer {
-            let write = Write { record, asker: mail.from, thread: mail.thread, waiting: VecDeque::new() };
-            let thread =
-                self.asks.open(Ask::Keep(Box::new(write)), now.instant, millis(self.settings.keep_timeout_ms));
-            out.ask(self.home.store(), thread, Letter::KeepBindings(Box::new(stored)));
+            let write = Write {
+                record,
+                asker: mail.from,
+                thread: mail.thread,
+                waiting: VecDeque::new(),
+            };
+            let thread = self.asks.open(
+                Ask::Keep(Box::new(write)),
+                now.instant,
+                millis(self.settings.keep_timeout_ms),
+            );
+            out.ask(
+                self.home.store(),
+                thread,
+                Letter::KeepBindings(Box::new(stored)),
+            );
         } else {
             let bound = Bound::Bindings(stored.bindings.clone());
             out.post(self.home.store(), Letter::KeepBindings(Box::new(stored)));
@@ -183,11 +261,17 @@ impl Location {
     }
 
     fn on_kept(&mut self, thread: Thread, now: Now, out: &mut Outbox) {
-        let Some(Ask::Keep(write)) = self.asks.close(thread) else { return };
+        let Some(Ask::Keep(write)) = self.asks.close(thread) else {
+            return;
+        };
         let bindings = write.record.contents().bindings(now);
         self.put(write.record, now);
         self.counts.changed += 1;
-        out.ask(write.asker, write.thread, Letter::Bound(Box::new(Bound::Bindings(bindings))));
+        out.ask(
+            write.asker,
+            write.thread,
+            Letter::Bound(Box::new(Bound::Bindings(bindings))),
+        );
         self.serve_waiting(write.waiting, now, out);
     }
 
@@ -224,11 +308,18 @@ impl Location {
     /// Ends what is due. An address-of-record with a change on its way is stored by that change.
     fn expire(&mut self, now: Now, out: &mut Outbox) {
         while let Some(aor) = self.shelf.pop_due(now_ms(now)) {
-            let Some(record) = self.shelf.get(&aor) else { continue };
+            let Some(record) = self.shelf.get(&aor) else {
+                continue;
+            };
             let mut contents = record.contents();
             let ended = contents.prune(now);
-            let bindings = if ended { contents.bindings(now) } else { Vec::new() };
-            let packed = (!contents.is_empty()).then(|| (Record::pack(&aor, &contents), contents.earliest_ms()));
+            let bindings = if ended {
+                contents.bindings(now)
+            } else {
+                Vec::new()
+            };
+            let packed = (!contents.is_empty())
+                .then(|| (Record::pack(&aor, &contents), contents.earliest_ms()));
             match packed {
                 Some((record, due_ms)) => self.shelf.put(record, due_ms),
                 None => self.shelf.remove(&aor),
@@ -277,7 +368,11 @@ impl Location {
     }
 
     fn describe(&self, now: Now) -> Description {
-        let bindings: usize = self.shelf.records().map(|record| record.contents().bindings(now).len()).sum();
+        let bindings: usize = self
+            .shelf
+            .records()
+            .map(|record| record.contents().bindings(now).len())
+            .sum();
         let phase = match &self.phase {
             Phase::New => "new".to_owned(),
             Phase::Loading { queue, .. } => format!("loading, {} waiting", queue.len()),
@@ -287,7 +382,14 @@ impl Location {
             ("phase", phase),
             ("records", self.shelf.len().to_string()),
             ("bindings", bindings.to_string()),
-            ("bytes", self.shelf.records().map(Record::bytes).sum::<usize>().to_string()),
+            (
+                "bytes",
+                self.shelf
+                    .records()
+                    .map(Record::bytes)
+                    .sum::<usize>()
+                    .to_string(),
+            ),
             ("writes", self.asks.len().to_string()),
             ("changed", self.counts.changed.to_string()),
             ("refused", self.counts.refused.to_string()),
@@ -295,8 +397,14 @@ impl Location {
             ("expired", self.counts.expired.to_string()),
             ("faults", self.counts.faults.to_string()),
         ];
-        let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Description::Machine { name: format!("location {}", self.shard), facts }
+        let facts = facts
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Description::Machine {
+            name: format!("location {}", self.shard),
+            facts,
+        }
     }
 }
 
@@ -315,8 +423,14 @@ impl Machine for Location {
             Letter::Describe => out.answer(&mail, Letter::Described(Box::new(self.describe(now)))),
             _ => match &mut self.phase {
                 Phase::Open => self.serve(mail, now, out),
-                Phase::Loading { queue, .. } if queue.len() < self.settings.queue_max as usize => queue.push_back(mail),
-                _ => undeliverable(mail, Fault::new(FaultKind::Overload, "location is loading").retry(true), out),
+                Phase::Loading { queue, .. } if queue.len() < self.settings.queue_max as usize => {
+                    queue.push_back(mail)
+                }
+                _ => undeliverable(
+                    mail,
+                    Fault::new(FaultKind::Overload, "location is loading").retry(true),
+                    out,
+                ),
             },
         }
     }
@@ -343,7 +457,10 @@ impl Machine for Location {
             Phase::Open => None,
         };
         let ends = self.shelf.earliest_ms().map(|at_ms| Instant(at_ms * 1_000));
-        [phase, self.asks.earliest(), ends].into_iter().flatten().min()
+        [phase, self.asks.earliest(), ends]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn is_idle(&self) -> bool {

@@ -64,7 +64,17 @@ impl Builder {
     /// Begins the answer to a request: copies Via, From, To, Call-ID and CSeq (RFC 3261 8.2.6.2), Timestamp into a
     /// 100 (8.2.6.1), Record-Route when the answer may make a dialog (12.1.1); adds `to_tag` when To has none.
     pub fn reply_to(request: &View, status: Status, to_tag: Option<&[u8]>) -> Builder {
-        let mut reply = Builder::response(status).copy(request, Name::Via);
+        Builder::reply_with(request, status, status.reason().as_bytes(), to_tag)
+    }
+
+    /// Like `reply_to`, with a reason phrase of its own.
+    pub fn reply_with(
+        request: &View,
+        status: Status,
+        reason: &[u8],
+        to_tag: Option<&[u8]>,
+    ) -> Builder {
+        let mut reply = Builder::response_with(status, reason).copy(request, Name::Via);
         let makes_dialog = (101..300).contains(&status.0) && request.method().opens_dialog();
         if makes_dialog {
             reply = reply.copy(request, Name::RecordRoute);
