@@ -126,6 +126,7 @@ fn an_operator_hangs_up_a_call() {
                                               > 200").start();
     callee.wait_for("the callee has its ACK", |message| message.gist() == "ACK");
     let calls = stage.switch.ctl(&["calls"]);
+    assert_eq!(stage.switch.calls(), 1);
     let key = calls["calls"][0]["key"].as_str().expect("a key").to_owned();
     stage.switch.ctl_raw(&["hangup", &key]);
     caller.end().passed();

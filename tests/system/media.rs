@@ -126,8 +126,8 @@ fn counted(mut capture: Process, stage: &Stage) -> (usize, usize) {
 
 /// Sends `count` RTP packets of PCMA from the caller's media address to the port that the caller was told.
 fn speak(from: &str, stage: &Stage, count: u16) {
-    let log = std::fs::read_dir(&stage.folder).expect("the folder").flatten().map(|entry| entry.path());
-    let log = log.filter(|path| path.extension().is_some_and(|ending| ending == "msg") && path.to_string_lossy().contains("user1")).next_back();
+    let logs = std::fs::read_dir(&stage.folder).expect("the folder").flatten().map(|entry| entry.path());
+    let log = logs.filter(|path| path.extension().is_some_and(|ending| ending == "msg") && path.to_string_lossy().contains("user1")).max();
     let messages = crate::wire::read(&log.expect("the caller's log"));
     let (ip, port) = messages.iter().find(|message| message.gist() == "200 INVITE").and_then(|message| message.media()).expect("an answer");
     let socket = std::net::UdpSocket::bind(from).expect("the caller's media address");

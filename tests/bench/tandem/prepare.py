@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Configuration and subscribers of a benchmarked switch.
+
+The switch makes its own database at its first start; subscribers u000000 ... are then written into the tables in one
+transaction (through the API it would take minutes), and the filled file is kept for the next run.
+"""
+import argparse
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+import urllib.request
+
+REALM = "bench.invalid"
+
+
+def config(o, data, relay):
+    forward = f"forward = [{', '.join(chr(34) + s + chr(34) for s in o.sinks.split(','))}]\n" if "lb_only" in o.feature else ""
+    media = f'[[anchor.relays]]\nname = "media1"\naddress = "{o.ng}"\n' if relay else ""
+    return f"""node = 1
+name = "bench"
+data_dir = "{data}"
+workers = 1
+shards = 16
+
+[[listen]]
+transport = "udp"
+address = "{o.ext}"
+
+[balancer]
+flood_limit = false
+{forward}
+[call]
+without_relay = "{'refuse' if relay else 'unanchored'}"
+
+[control]
+listen = "{o.control}"
+
+[api]
+listen = ""
+
+[trace]
+messages_max = 0
+
+[log]
+level = "warn"
+
+{media}"""
+
+
+def wait_ready(control, process):
+    for _ in range(200):
+        if process.poll() is not None:
+            raise SystemExit("the switch ended while its database was made; see prepare.log")
+        try:
+            urllib.request.urlopen(f"http://{control}/status", timeout=0.5).read()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("the switch did not get ready; see prepare.log")
+
+
+def fill(path, users):
+    db = sqlite3.connect(path)
+    now = int(time.time() * 1000)
+    with db:
+        db.execute("INSERT INTO domains (id, domain, reseller_id) VALUES (1, ?, 1)", (REALM,))
+        db.execute("INSERT INTO customers (id, status, type, external_id, create_ms, modify_ms) VALUES (1, 'active', 'sipaccount', 'bench', ?, ?)", (now, now))
+
+        def rows():
+            for i in range(users):
+                u = f"u{i:06d}"
+                a1 = f"{u}:{REALM}:pw-{u}".encode()
+                yield (f"00000000-0000-4000-8000-{i:012d}", u, hashlib.md5(a1).digest(), hashlib.sha256(a1).digest(), now, now)
+
+        db.executemany(
+            "INSERT INTO subscribers (uuid, domain_id, customer_id, username, ha1_md5, ha1_sha256, status, lock, administrative, create_ms, modify_ms)"
+            " VALUES (?, 1, 1, ?, ?, ?, 'active', 0, 0, ?, ?)", rows())
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+
+
+def main():
+    a = argparse.ArgumentParser()
+    for name in ("dir", "bin", "ext", "control", "ng", "sinks"):
+        a.add_argument(f"--{name}", required=True)
+    a.add_argument("--users", type=int, required=True)
+    a.add_argument("--feature", action="append", default=[])
+    o = a.parse_args()
+    data = os.path.join(o.dir, "data")
+    os.makedirs(data, exist_ok=True)
+    conf = os.path.join(o.dir, "tandem.toml")
+    template = os.path.join(os.path.dirname(o.bin), f"bench-{o.users}.db")
+    newest = os.path.getmtime(o.bin)
+    if not os.path.exists(template) or os.path.getmtime(template) < newest:
+        with open(conf, "w") as f:
+            f.write(config(o, data, False))
+        with open(os.path.join(o.dir, "prepare.log"), "w") as log:
+            p = subprocess.Popen([o.bin, "solo", "--config", conf], stdout=log, stderr=log)
+        try:
+            wait_ready(o.control, p)
+        finally:
+            p.send_signal(signal.SIGTERM)
+            p.wait(20)
+        fill(os.path.join(data, "tandem.db"), o.users)
+        shutil.copy(os.path.join(data, "tandem.db"), template + ".new")
+        os.replace(template + ".new", template)
+    shutil.rmtree(data)
+    os.makedirs(data)
+    shutil.copy(template, os.path.join(data, "tandem.db"))
+    with open(conf, "w") as f:
+        f.write(config(o, data, "rtpengine" in o.feature))
+
+
+main()
