@@ -147,7 +147,7 @@ fn a_blind_transfer_is_answered_by_policy() {
         .sipp(
             &stage.phone(1),
             "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 200\n> ACK\nwait 100
-             > REFER | Refer-To: <sip:user3@example.test>\n< 403\n> BYE\n< 200",
+             > REFER | Refer-To: <sip:user3@example.test>\n< 603\n> BYE\n< 200",
         )
         .run()
         .passed();
