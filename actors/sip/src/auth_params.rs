@@ -1,8 +1,7 @@
 //! Challenges and credentials: Authorization, WWW-Authenticate and their proxy twins. RFC 3261 25.1, RFC 7616 3.
 
-use crate::text::{comma, is_lws, is_token_text, trim, trim_end, trim_start, unquote};
+use crate::text::{comma, find, is_lws, is_token_text, trim, trim_end, trim_start, unquote};
 use crate::{ErrorKind, ParseError};
-use memchr::memchr;
 use std::borrow::Cow;
 
 /// Most parameters of one challenge or one set of credentials; Digest knows 14.
@@ -21,20 +20,13 @@ impl<'a> AuthParams<'a> {
     /// Errors: `Syntax` for anything but `scheme name=value, ...`, `Duplicate` for a repeated name, `TooMany` beyond 32.
     pub fn parse(value: &'a [u8]) -> Result<AuthParams<'a>, ParseError> {
         let text = trim(value);
-        let end = text
-            .iter()
-            .position(|&byte| is_lws(byte))
-            .unwrap_or(text.len());
+        let end = text.iter().position(|&byte| is_lws(byte)).unwrap_or(text.len());
         let scheme = &text[..end];
         if !is_token_text(scheme) {
             return Err(ParseError::syntax(0, "credentials"));
         }
-        let scheme =
-            std::str::from_utf8(scheme).map_err(|_| ParseError::syntax(0, "credentials"))?;
-        let found = AuthParams {
-            scheme,
-            rest: trim_start(&text[end..]),
-        };
+        let scheme = std::str::from_utf8(scheme).map_err(|_| ParseError::syntax(0, "credentials"))?;
+        let found = AuthParams { scheme, rest: trim_start(&text[end..]) };
         if found.is_digest() {
             found.examine()?;
         }
@@ -50,15 +42,10 @@ impl<'a> AuthParams<'a> {
             if !is_token_text(name) || !is_value(value) {
                 return Err(ParseError::syntax(0, "credentials"));
             }
-            if seen[..count]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-            {
+            if seen[..count].iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 return Err(ParseError::new(ErrorKind::Duplicate, 0, "credentials"));
             }
-            let slot =
-                seen.get_mut(count)
-                    .ok_or(ParseError::new(ErrorKind::TooMany, 0, "credentials"))?;
+            let slot = seen.get_mut(count).ok_or(ParseError::new(ErrorKind::TooMany, 0, "credentials"))?;
             *slot = name;
             count += 1;
         }
@@ -82,9 +69,7 @@ impl<'a> AuthParams<'a> {
 
     /// A parameter's value as written, quotes included.
     pub fn get_raw(&self, name: &str) -> Option<&'a [u8]> {
-        self.params()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
+        self.params().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// All parameters in order, values as written.
@@ -103,8 +88,7 @@ impl<'a> AuthParams<'a> {
                 if item.is_empty() {
                     continue;
                 }
-                let pair = memchr(b'=', item)
-                    .map(|at| (trim_end(&item[..at]), trim_start(&item[at + 1..])));
+                let pair = find([b'='], item).map(|at| (trim_end(&item[..at]), trim_start(&item[at + 1..])));
                 return Some(pair);
             }
         })
@@ -113,12 +97,12 @@ impl<'a> AuthParams<'a> {
 
 /// `<` shields nothing here: realms and nonces are either quoted or tokens.
 fn comma_outside_quotes(text: &[u8]) -> Option<usize> {
-    if memchr(b'<', text).is_none() {
+    if find([b'<'], text).is_none() {
         return comma(text);
     }
     let mut at = 0;
     loop {
-        let found = at + memchr::memchr2(b',', b'"', &text[at..])?;
+        let found = at + find([b',', b'"'], &text[at..])?;
         if text[found] == b',' {
             return Some(found);
         }
@@ -129,12 +113,7 @@ fn comma_outside_quotes(text: &[u8]) -> Option<usize> {
 fn is_value(value: &[u8]) -> bool {
     match value {
         [b'"', ..] => crate::text::quoted_len(value) == Some(value.len()),
-        _ => {
-            !value.is_empty()
-                && !value
-                    .iter()
-                    .any(|&byte| is_lws(byte) || byte == b'"' || byte < 0x20)
-        }
+        _ => !value.is_empty() && !value.iter().any(|&byte| is_lws(byte) || byte == b'"' || byte < 0x20),
     }
 }
 

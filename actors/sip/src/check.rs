@@ -2,10 +2,10 @@
 //! RFC 3261 8.2, 16.3 and 18.3, the invalid messages of RFC 4475 3.1.2 and 3.3.
 
 use crate::name_addr::open_quote;
-use crate::text::{comma, is_lws, is_token_text, trim};
+use crate::text::{comma, find, is_lws, is_token_text, trim};
 use crate::uri::forbidden;
 use crate::{ErrorKind, Host, Name, NameAddr, ParseError, Scheme, View, parse_via};
-use memchr::{memchr, memchr3_iter};
+use memchr::memchr2_iter;
 
 impl View<'_> {
     /// Judges a message that was read: everything that deserves 400, 416, 501 or, as a response, to be dropped.
@@ -27,17 +27,13 @@ impl View<'_> {
             self.check_list(name)?;
         }
         self.check_contacts()?;
-        if self.is_request() {
-            self.check_request_uri()
-        } else {
-            Ok(())
-        }
+        if self.is_request() { self.check_request_uri() } else { Ok(()) }
     }
 
     /// A lone CR would be a line end to somebody else, NUL the end of a string; a quoted pair may hold NUL (25.1).
     fn check_control_bytes(&self) -> Result<(), ParseError> {
         let head = &self.bytes[..self.head.body_start as usize];
-        for at in memchr3_iter(b'\r', 0, 0x0b, head) {
+        for at in memchr2_iter(b'\r', 0, head) {
             let escaped = at > 0 && head[at - 1] == b'\\';
             let harmless = match head[at] {
                 b'\r' => head.get(at + 1) == Some(&b'\n'),
@@ -55,11 +51,7 @@ impl View<'_> {
         for record in self.records() {
             if record.id.is_single() {
                 if seen & record.id.bit() != 0 {
-                    return Err(ParseError::new(
-                        ErrorKind::Duplicate,
-                        record.start as usize,
-                        record.id.text(),
-                    ));
+                    return Err(ParseError::new(ErrorKind::Duplicate, record.start as usize, record.id.text()));
                 }
                 seen |= record.id.bit();
             }
@@ -69,7 +61,7 @@ impl View<'_> {
 
     fn check_via(&self) -> Result<(), ParseError> {
         self.check_no_empty_value(Name::Via)?;
-        let mut hops = 0;
+        let mut missing = true;
         for value in self.values(Name::Via) {
             let via = parse_via(value).map_err(|error| error.within(self.at(value), "Via"))?;
             self.check_params(via.raw_params(), "Via")?;
@@ -78,27 +70,19 @@ impl View<'_> {
                 Host::V6(address) => address.is_multicast(),
                 Host::Name(_) => false,
             };
-            if hops == 0 && nowhere {
+            if nowhere {
                 return Err(ParseError::new(ErrorKind::Range, self.at(value), "Via"));
             }
-            hops += 1;
+            missing = false;
         }
-        if hops == 0 {
-            return Err(ParseError::new(
-                ErrorKind::Missing,
-                self.head.fields_end as usize,
-                "Via",
-            ));
+        if missing {
+            return Err(ParseError::new(ErrorKind::Missing, self.head.fields_end as usize, "Via"));
         }
         Ok(())
     }
 
     fn check_party(&self, name: Name) -> Result<(), ParseError> {
-        let party = if name == Name::From {
-            self.from()?
-        } else {
-            self.to()?
-        };
+        let party = if name == Name::From { self.from()? } else { self.to()? };
         let value = self.header(name).unwrap_or(b"");
         if let Some(at) = comma(value) {
             return Err(ParseError::syntax(self.at(value) + at, name.text()));
@@ -111,8 +95,7 @@ impl View<'_> {
     }
 
     fn check_address(&self, address: &NameAddr, name: Name) -> Result<(), ParseError> {
-        let wrong =
-            |part: &[u8], offset: usize| ParseError::syntax(self.at(part) + offset, name.text());
+        let wrong = |part: &[u8], offset: usize| ParseError::syntax(self.at(part) + offset, name.text());
         if address.is_star() {
             return Ok(());
         }
@@ -122,21 +105,19 @@ impl View<'_> {
             if before.last() != Some(&b'<') || after != Some(&b'>') {
                 return Err(wrong(address.uri, 0));
             }
-            let quoted = self.at(address.display) > 0
-                && self.bytes.get(self.at(address.display).wrapping_sub(1)) == Some(&b'"');
+            let quoted =
+                self.at(address.display) > 0 && self.bytes.get(self.at(address.display).wrapping_sub(1)) == Some(&b'"');
             if !quoted && !address.display.is_empty() && !is_words(address.display) {
                 return Err(wrong(address.display, 0));
             }
-        } else if let Some(at) = memchr(b'?', address.uri) {
+        } else if let Some(at) = find([b'?'], address.uri) {
             // RFC 3261 20.10: a URI with headers needs its brackets; this is no place for smuggled ones.
             return Err(wrong(address.uri, at));
         }
         if let Some(at) = forbidden(address.uri) {
             return Err(wrong(address.uri, at));
         }
-        address
-            .uri()
-            .map_err(|error| error.within(self.at(address.uri), name.text()))?;
+        address.uri().map_err(|error| error.within(self.at(address.uri), name.text()))?;
         self.check_params(address.raw_params(), name.text())
     }
 
@@ -182,18 +163,12 @@ impl View<'_> {
 
     fn check_cseq(&self) -> Result<(), ParseError> {
         let cseq = self.cseq()?;
-        let at = self
-            .record(Name::CSeq)
-            .map_or(0, |record| record.value_start());
+        let at = self.record(Name::CSeq).map_or(0, |record| record.value_start());
         if cseq.number > i32::MAX as u32 {
             return Err(ParseError::new(ErrorKind::Range, at, "CSeq"));
         }
         if self.is_request() && cseq.method != self.method() {
-            let kind = if self.method().is_other() {
-                ErrorKind::UnknownMethod
-            } else {
-                ErrorKind::Mismatch
-            };
+            let kind = if self.method().is_other() { ErrorKind::UnknownMethod } else { ErrorKind::Mismatch };
             return Err(ParseError::new(kind, at, "CSeq"));
         }
         Ok(())
@@ -226,23 +201,15 @@ impl View<'_> {
             count += 1;
             star |= contact.is_star();
         }
-        let at = self
-            .record(Name::Contact)
-            .map_or(0, |record| record.value_start());
-        if star && count > 1 {
-            Err(ParseError::syntax(at, "Contact"))
-        } else {
-            Ok(())
-        }
+        let at = self.record(Name::Contact).map_or(0, |record| record.value_start());
+        if star && count > 1 { Err(ParseError::syntax(at, "Contact")) } else { Ok(()) }
     }
 
     fn check_request_uri(&self) -> Result<(), ParseError> {
         let uri = self.request_uri()?;
         let at = self.at(uri.raw());
         match uri.scheme {
-            Scheme::Sip | Scheme::Sips if uri.has_headers() => {
-                Err(ParseError::syntax(at, "Request-URI"))
-            }
+            Scheme::Sip | Scheme::Sips if uri.has_headers() => Err(ParseError::syntax(at, "Request-URI")),
             Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(()),
             // RFC 5031: emergency and other services are named by urn.
             Scheme::Other(scheme) if scheme.eq_ignore_ascii_case("urn") => Ok(()),
@@ -253,8 +220,7 @@ impl View<'_> {
 
 /// An unquoted display name: tokens and white space (25.1); UTF-8 is let through.
 fn is_words(text: &[u8]) -> bool {
-    text.iter()
-        .all(|&byte| byte >= 0x80 || is_lws(byte) || crate::text::is_token(byte))
+    text.iter().all(|&byte| byte >= 0x80 || is_lws(byte) || crate::text::is_token(byte))
 }
 
 #[cfg(test)]

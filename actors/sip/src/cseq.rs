@@ -31,17 +31,11 @@ pub fn parse_rack(text: &[u8]) -> Result<(u32, CSeq<'_>), ParseError> {
 fn number(text: &[u8]) -> Result<(u32, &[u8]), ParseError> {
     let start = trim_start(text);
     let base = text.len() - start.len();
-    let end = start
-        .iter()
-        .position(|&byte| is_lws(byte))
-        .ok_or(ParseError::syntax(base, "CSeq"))?;
+    let end = start.iter().position(|&byte| is_lws(byte)).ok_or(ParseError::syntax(base, "CSeq"))?;
     let digits = &start[..end];
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(ParseError::syntax(base, "CSeq"));
     }
     let number = decimal(digits).and_then(|number| u32::try_from(number).ok());
-    Ok((
-        number.ok_or(ParseError::new(ErrorKind::Range, base, "CSeq"))?,
-        &start[end..],
-    ))
+    Ok((number.ok_or(ParseError::new(ErrorKind::Range, base, "CSeq"))?, &start[end..]))
 }

@@ -49,11 +49,7 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(kind: ErrorKind, offset: usize, field: &'static str) -> ParseError {
-        ParseError {
-            kind,
-            offset,
-            field,
-        }
+        ParseError { kind, offset, field }
     }
 
     pub(crate) fn syntax(offset: usize, field: &'static str) -> ParseError {
@@ -102,11 +98,7 @@ impl fmt::Display for ErrorKind {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "bad {} at byte {}: {}",
-            self.field, self.offset, self.kind
-        )
+        write!(f, "bad {} at byte {}: {}", self.field, self.offset, self.kind)
     }
 }
 

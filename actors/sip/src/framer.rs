@@ -1,7 +1,7 @@
 //! Cutting a TCP or TLS stream into messages: RFC 3261 18.3, keep-alives of RFC 5626 3.5.1.
 //! A stream whose Content-Length cannot be trusted is given up: body bytes never become a message.
 
-use crate::index::{Length, head_end, index};
+use crate::index::{Length, content_length, head_end};
 use crate::{ErrorKind, Limits, ParseError, Status};
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -47,14 +47,7 @@ pub struct Framer {
 impl Framer {
     /// An empty stream; a message may take `limits.message_bytes_max` bytes, head and body together.
     pub fn new(limits: Limits) -> Framer {
-        Framer {
-            limits,
-            buffer: BytesMut::new(),
-            searched: 0,
-            expected: None,
-            after_newline: false,
-            failed: None,
-        }
+        Framer { limits, buffer: BytesMut::new(), searched: 0, expected: None, after_newline: false, failed: None }
     }
 
     /// Takes what was read; after an error it is thrown away.
@@ -70,10 +63,7 @@ impl Framer {
     }
 
     /// The next frame; `None` when more bytes are needed. After an error the stream must be closed.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a stream that needs more bytes has not ended"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "a stream that needs more bytes has not ended")]
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -115,11 +105,7 @@ impl Framer {
                 [b'\r', b'\n', ..] => {
                     self.buffer.advance(2);
                     self.after_newline = !self.after_newline;
-                    return Some(if self.after_newline {
-                        Frame::Pong
-                    } else {
-                        Frame::Ping
-                    });
+                    return Some(if self.after_newline { Frame::Pong } else { Frame::Ping });
                 }
                 [b'\n', ..] => self.buffer.advance(1),
                 _ => return None,
@@ -138,33 +124,21 @@ impl Framer {
             self.examine_unfinished()?;
             return Ok(None);
         };
-        let total =
-            message_length(&self.buffer, end, &self.limits).map_err(|error| FrameError {
-                error,
-                head: Some(Bytes::copy_from_slice(&self.buffer[..end])),
-            })?;
+        let total = message_length(&self.buffer, end, &self.limits)
+            .map_err(|error| FrameError { error, head: Some(Bytes::copy_from_slice(&self.buffer[..end])) })?;
         Ok(Some(total))
     }
 
     /// Gives up early on what can no longer become a message.
     fn examine_unfinished(&self) -> Result<(), FrameError> {
-        let refuse = |kind, field| {
-            Err(FrameError {
-                error: ParseError::new(kind, self.buffer.len(), field),
-                head: None,
-            })
-        };
+        let refuse =
+            |kind, field| Err(FrameError { error: ParseError::new(kind, self.buffer.len(), field), head: None });
         if self.buffer.len() > self.limits.message_bytes_max {
             return refuse(ErrorKind::TooLarge, "header section");
         }
         match memchr::memchr(b'\n', &self.buffer) {
-            None if self.buffer.len() > self.limits.line_bytes_max => {
-                refuse(ErrorKind::LineTooLong, "start line")
-            }
-            Some(end)
-                if memchr::memmem::find(&self.buffer[..end].to_ascii_uppercase(), b"SIP/")
-                    .is_none() =>
-            {
+            None if self.buffer.len() > self.limits.line_bytes_max => refuse(ErrorKind::LineTooLong, "start line"),
+            Some(end) if memchr::memmem::find(&self.buffer[..end].to_ascii_uppercase(), b"SIP/").is_none() => {
                 refuse(ErrorKind::NotSip, "start line")
             }
             _ => Ok(()),
@@ -175,21 +149,14 @@ impl Framer {
 /// Length of the message whose header section is `bytes[..end]`: Content-Length must stand there once, in digits.
 fn message_length(bytes: &[u8], end: usize, limits: &Limits) -> Result<usize, ParseError> {
     if end > limits.message_bytes_max {
-        return Err(ParseError::new(
-            ErrorKind::TooLarge,
-            limits.message_bytes_max,
-            "header section",
-        ));
+        return Err(ParseError::new(ErrorKind::TooLarge, limits.message_bytes_max, "header section"));
     }
-    let body = match index(&bytes[..end], limits)?.length {
+    let body = match content_length(&bytes[..end], limits)? {
         Length::Known(length) => length,
         Length::Absent => return Err(ParseError::new(ErrorKind::Missing, end, "Content-Length")),
         Length::Bad(fault) => return Err(fault),
     };
-    match usize::try_from(body)
-        .ok()
-        .and_then(|body| body.checked_add(end))
-    {
+    match usize::try_from(body).ok().and_then(|body| body.checked_add(end)) {
         Some(total) if total <= limits.message_bytes_max => Ok(total),
         _ => Err(ParseError::new(ErrorKind::TooLarge, end, "body")),
     }

@@ -1,7 +1,7 @@
 //! Hosts and ports of URIs and Via: RFC 3261 25.1 with the IPv6 form of RFC 5118 4.
 
-use crate::text::{decimal, is_host, trim};
-use memchr::{memchr, memrchr};
+use crate::text::{decimal, find, is_host, trim};
+use memchr::memrchr;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -43,10 +43,7 @@ impl<'a> Host<'a> {
     pub fn equals(&self, other: &Host) -> bool {
         match (self, other) {
             (Host::Name(a), Host::Name(b)) => {
-                let (a, b) = (
-                    a.strip_suffix('.').unwrap_or(a),
-                    b.strip_suffix('.').unwrap_or(b),
-                );
+                let (a, b) = (a.strip_suffix('.').unwrap_or(a), b.strip_suffix('.').unwrap_or(b));
                 a.eq_ignore_ascii_case(b)
             }
             (Host::V4(a), Host::V4(b)) => a == b,
@@ -70,9 +67,9 @@ impl fmt::Display for Host<'_> {
 pub(crate) fn host_port(text: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
     let colon = match text.first()? {
         b'[' => {
-            let close = memchr(b']', text)?;
+            let close = find([b']'], text)?;
             let rest = &text[close + 1..];
-            memchr(b':', rest).map(|at| close + 1 + at)
+            find([b':'], rest).map(|at| close + 1 + at)
         }
         _ => memrchr(b':', text),
     };

@@ -1,8 +1,9 @@
 //! The index of a message: one pass, one small record per header field, nothing copied.
 //! RFC 3261 7, tolerant where old and odd senders are harmless: bare LF, white space before the colon, leading CRLF.
 
-use crate::text::{decimal, is_lws, is_token_text, trim_end};
-use crate::{ErrorKind, Limits, Method, Name, ParseError};
+use crate::name::{WINDOW, words};
+use crate::text::{decimal, is_lws, is_token_text, offset_in, trim, trim_end};
+use crate::{ErrorKind, Limits, Name, ParseError};
 use memchr::{memchr, memrchr};
 
 /// Records that fit without the heap.
@@ -19,13 +20,7 @@ pub(crate) struct Rec {
 }
 
 impl Rec {
-    const EMPTY: Rec = Rec {
-        start: 0,
-        value_len: 0,
-        value_at: 0,
-        name_len: 0,
-        id: Name::Other,
-    };
+    const EMPTY: Rec = Rec { start: 0, value_len: 0, value_at: 0, name_len: 0, id: Name::Other };
 
     pub fn value_start(&self) -> usize {
         self.start as usize + self.value_at as usize
@@ -42,7 +37,7 @@ impl Rec {
 }
 
 /// The start line and the borders of a message; offsets count from its first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     /// One bit per known name: answers most questions for absent fields.
     pub present: u64,
@@ -66,10 +61,8 @@ pub(crate) enum Length {
     Bad(ParseError),
 }
 
-/// What one pass over the bytes finds.
-pub(crate) struct Index {
-    pub head: Head,
-    pub records: Records,
+/// What one pass over the bytes finds beside the records.
+pub(crate) struct Found {
     pub length: Length,
     /// The first fault that does not keep the rest from being read.
     pub fault: Option<ParseError>,
@@ -84,12 +77,8 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    fn new() -> Records {
-        Records {
-            inline: [Rec::EMPTY; INLINE],
-            count: 0,
-            spilled: Vec::new(),
-        }
+    pub fn new() -> Records {
+        Records { inline: [Rec::EMPTY; INLINE], count: 0, spilled: Vec::new() }
     }
 
     #[inline]
@@ -107,122 +96,163 @@ impl Records {
 
     #[inline]
     pub fn as_slice(&self) -> &[Rec] {
-        if self.count <= INLINE {
-            &self.inline[..self.count]
-        } else {
-            &self.spilled
-        }
+        if self.count <= INLINE { &self.inline[..self.count] } else { &self.spilled }
     }
 }
 
-/// Reads start line and header fields of `bytes`, which begin with the start line.
+/// Reads start line and header fields of `bytes`, which begin with the start line, into `head` and `records`.
 ///
-/// Errors: those after which nothing can be trusted (no SIP, limits); lesser ones are in `Index::fault`.
-pub(crate) fn index(bytes: &[u8], limits: &Limits) -> Result<Index, ParseError> {
-    let line_max = limits.line_bytes_max.min(u16::MAX as usize);
-    let line_end =
-        memchr(b'\n', bytes).ok_or(ParseError::new(ErrorKind::NotSip, 0, "start line"))?;
-    if line_end > line_max {
-        return Err(ParseError::new(
-            ErrorKind::LineTooLong,
-            line_max,
-            "start line",
-        ));
-    }
-    let line = bytes[..line_end]
-        .strip_suffix(b"\r")
-        .unwrap_or(&bytes[..line_end]);
-    let mut found = start_line(line)?;
-    found.head.fields_start = (line_end + 1) as u32;
-    fields(bytes, line_end + 1, limits, &mut found)?;
-    Ok(found)
-}
-
-fn fields(
+/// Errors: those after which nothing can be trusted (no SIP, limits); lesser ones are in `Found::fault`.
+pub(crate) fn index(
     bytes: &[u8],
-    mut at: usize,
     limits: &Limits,
-    found: &mut Index,
-) -> Result<(), ParseError> {
-    loop {
-        let blank = match bytes[at..] {
+    head: &mut Head,
+    records: &mut Records,
+) -> Result<Found, ParseError> {
+    let line_max = limits.line_bytes_max.min(u16::MAX as usize);
+    let line_end = memchr(b'\n', bytes).ok_or(ParseError::new(ErrorKind::NotSip, 0, "start line"))?;
+    if line_end > line_max {
+        return Err(ParseError::new(ErrorKind::LineTooLong, line_max, "start line"));
+    }
+    let line = match &bytes[..line_end] {
+        [line @ .., b'\r'] => line,
+        line => line,
+    };
+    let fault = if is_version(line) { status_line(line, head)? } else { request_line(line, head)? };
+    let mut found = Found { length: Length::Absent, fault };
+    head.fields_start = (line_end + 1) as u32;
+    let mut at = line_end + 1;
+    let blank = loop {
+        match bytes[at..] {
             // Tolerance: a datagram may lack the empty line when it has no body.
-            [] => Some(0),
-            [b'\n', ..] => Some(1),
-            [b'\r', b'\n', ..] => Some(2),
-            _ => None,
-        };
-        if let Some(length) = blank {
-            found.head.fields_end = at as u32;
-            found.head.body_start = (at + length) as u32;
-            return Ok(());
+            [] => break 0,
+            [b'\n', ..] => break 1,
+            [b'\r', b'\n', ..] => break 2,
+            _ => {}
         }
-        let mut end = at;
-        loop {
-            let incomplete = ParseError::new(ErrorKind::Incomplete, end, "header");
-            end += memchr(b'\n', &bytes[end..]).ok_or(incomplete)? + 1;
-            // A fold: RFC 3261 7.3.1.
-            if !matches!(bytes.get(end), Some(b' ' | b'\t')) {
-                break;
-            }
-        }
+        let end = field_end(bytes, at)?;
         if end - at > limits.line_bytes_max {
             return Err(ParseError::new(ErrorKind::LineTooLong, at, "header"));
         }
-        if found.records.count >= limits.headers_max {
+        if records.count >= limits.headers_max {
             return Err(ParseError::new(ErrorKind::TooMany, at, "headers"));
         }
         match field(bytes, at, end) {
             Ok(record) => {
-                found.head.present |= record.id.bit();
+                head.present |= record.id.bit();
                 if record.id == Name::ContentLength {
                     found.length = length(found.length, record.value(bytes), record.value_start());
                 }
-                found.records.push(record);
+                records.push(record);
             }
             Err(fault) => {
                 found.fault.get_or_insert(fault);
             }
         }
         at = end;
+    };
+    head.fields_end = at as u32;
+    head.body_start = (at + blank) as u32;
+    Ok(found)
+}
+
+/// Where the field that begins at `at` ends, its folds included: RFC 3261 7.3.1.
+#[inline]
+fn field_end(bytes: &[u8], at: usize) -> Result<usize, ParseError> {
+    let mut end = at;
+    loop {
+        let Some(found) = memchr(b'\n', &bytes[end..]) else {
+            return Err(ParseError::new(ErrorKind::Incomplete, end, "header"));
+        };
+        end += found + 1;
+        if !matches!(bytes.get(end), Some(b' ' | b'\t')) {
+            return Ok(end);
+        }
     }
 }
 
 #[inline]
 fn field(bytes: &[u8], start: usize, end: usize) -> Result<Rec, ParseError> {
     let line = &bytes[start..end];
-    let colon = line
-        .iter()
-        .position(|&byte| byte == b':')
-        .ok_or(ParseError::syntax(start, "header"))?;
+    let words = window(bytes, start);
+    let colon = match first_colon(words).or_else(|| memchr(b':', line)) {
+        Some(colon) if colon < line.len() => colon,
+        _ => return Err(ParseError::syntax(start, "header")),
+    };
     let mut name_len = colon;
-    while name_len > 0 && matches!(line[name_len - 1], b' ' | b'\t') {
-        name_len -= 1;
+    if let Some(b' ' | b'\t') = line[..colon].last() {
+        name_len = trim_end(&line[..colon]).len();
     }
-    let name = &line[..name_len];
-    let id = Name::of(name);
-    if id == Name::Other && !is_token_text(name) {
+    let id = if name_len < WINDOW { Name::of_window(words, name_len) } else { Name::Other };
+    if id == Name::Other && !is_token_text(&line[..name_len]) {
         return Err(ParseError::syntax(start, "header name"));
     }
-    let mut value_at = colon + 1;
-    while value_at < line.len() && is_lws(line[value_at]) {
-        value_at += 1;
+    let mut value = line[colon + 1..].strip_suffix(b"\n").unwrap_or(b"");
+    if let [b' ', rest @ ..] = value {
+        value = rest;
     }
-    let value_len = trim_end(&line[value_at..]).len();
-    let (Ok(name_len), Ok(value_at)) = (u8::try_from(name_len), u16::try_from(value_at)) else {
-        return Err(ParseError::new(
-            ErrorKind::LineTooLong,
-            start,
-            "header name",
-        ));
-    };
+    if let [rest @ .., b'\r'] = value {
+        value = rest;
+    }
+    if let ([first, ..], [.., last]) = (value, value) {
+        if is_lws(*first) || is_lws(*last) {
+            value = trim(value);
+        }
+    }
+    let value_at = if value.is_empty() { colon + 1 } else { offset_in(line, value) };
+    if name_len > u8::MAX as usize || value_at > u16::MAX as usize {
+        return Err(ParseError::new(ErrorKind::LineTooLong, start, "header name"));
+    }
     Ok(Rec {
         start: start as u32,
-        value_len: value_len as u32,
-        value_at,
-        name_len,
+        value_len: value.len() as u32,
+        value_at: value_at as u16,
+        name_len: name_len as u8,
         id,
     })
+}
+
+/// The first bytes of a line as words; zeros stand where the message has ended.
+#[inline]
+fn window(bytes: &[u8], start: usize) -> [u64; 3] {
+    match bytes[start..].split_first_chunk::<8>() {
+        Some((first, rest)) => match rest.first_chunk::<16>() {
+            Some(rest) => {
+                let [second, third] = [&rest[..8], &rest[8..]].map(word);
+                [u64::from_le_bytes(*first), second, third]
+            }
+            None => padded(&bytes[start..]),
+        },
+        None => padded(&bytes[start..]),
+    }
+}
+
+#[inline]
+fn word(eight: &[u8]) -> u64 {
+    eight.first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight))
+}
+
+#[cold]
+#[inline(never)]
+fn padded(text: &[u8]) -> [u64; 3] {
+    let mut window = [0; WINDOW];
+    let length = text.len().min(WINDOW);
+    window[..length].copy_from_slice(&text[..length]);
+    words(&window)
+}
+
+/// The place of the first colon in a window.
+#[inline]
+fn first_colon(words: [u64; 3]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    for (place, word) in words.into_iter().enumerate() {
+        let other = word ^ (ONES * b':' as u64);
+        let zeros = other.wrapping_sub(ONES) & !other & (ONES * 0x80);
+        if zeros != 0 {
+            return Some(place * 8 + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    None
 }
 
 /// Two Content-Length fields never count as one, even when they agree: RFC 3261 18.3, smuggling.
@@ -236,30 +266,6 @@ fn length(before: Length, value: &[u8], offset: usize) -> Length {
     }
 }
 
-fn start_line(line: &[u8]) -> Result<Index, ParseError> {
-    let mut head = Head {
-        present: 0,
-        method_end: 0,
-        status: 0,
-        text_start: 0,
-        text_end: 0,
-        fields_start: 0,
-        fields_end: 0,
-        body_start: 0,
-    };
-    let fault = if is_version(line) {
-        status_line(line, &mut head)?
-    } else {
-        request_line(line, &mut head)?
-    };
-    Ok(Index {
-        head,
-        records: Records::new(),
-        length: Length::Absent,
-        fault,
-    })
-}
-
 fn status_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, ParseError> {
     let fault = (!line[..8.min(line.len())].eq_ignore_ascii_case(b"SIP/2.0 "))
         .then(|| ParseError::new(ErrorKind::Version, 0, "version"));
@@ -267,9 +273,7 @@ fn status_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, Parse
     let wrong = ParseError::syntax(space + 1, "status code");
     let rest = &line[space + 1..];
     let digits = memchr(b' ', rest).unwrap_or(rest.len());
-    let code = decimal(&rest[..digits])
-        .filter(|code| digits == 3 && (100..700).contains(code))
-        .ok_or(wrong)?;
+    let code = decimal(&rest[..digits]).filter(|code| digits == 3 && (100..700).contains(code)).ok_or(wrong)?;
     head.status = code as u16;
     head.text_start = (space + 1 + digits + usize::from(digits < rest.len())) as u16;
     head.text_end = line.len() as u16;
@@ -278,16 +282,15 @@ fn status_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, Parse
 
 fn request_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, ParseError> {
     let trimmed = trim_end(line);
-    let mut fault =
-        (trimmed.len() < line.len()).then(|| ParseError::syntax(trimmed.len(), "request line"));
+    let mut fault = (trimmed.len() < line.len()).then(|| ParseError::syntax(trimmed.len(), "request line"));
     let not_sip = ParseError::new(ErrorKind::NotSip, 0, "request line");
     let first = memchr(b' ', trimmed).ok_or(not_sip)?;
     let last = memrchr(b' ', trimmed).ok_or(not_sip)?;
     let version = &trimmed[last + 1..];
-    if !is_version(version) || Method::parse(&line[..first]).is_none() {
+    if !is_version(version) || !is_token_text(&line[..first]) {
         return Err(not_sip);
     }
-    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+    if version[4..] != *b"2.0" {
         fault.get_or_insert(ParseError::new(ErrorKind::Version, last + 1, "version"));
     }
     let uri = trimmed.get(first + 1..last).unwrap_or(b"");
@@ -301,7 +304,7 @@ fn request_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, Pars
 }
 
 fn is_version(text: &[u8]) -> bool {
-    text.len() > 4 && text[..4].eq_ignore_ascii_case(b"SIP/") && text[4].is_ascii_digit()
+    matches!(text, [b'S' | b's', b'I' | b'i', b'P' | b'p', b'/', digit, ..] if digit.is_ascii_digit())
 }
 
 /// Where the header section that begins at `bytes[0]` ends: the index after its empty line.
@@ -317,4 +320,9 @@ pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
             _ => {}
         }
     }
+}
+
+/// The Content-Length of a header section, for who cuts messages out of a stream.
+pub(crate) fn content_length(head: &[u8], limits: &Limits) -> Result<Length, ParseError> {
+    Ok(index(head, limits, &mut Head::default(), &mut Records::new())?.length)
 }

@@ -13,11 +13,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            message_bytes_max: 65_535,
-            headers_max: 256,
-            line_bytes_max: 8_192,
-        }
+        Limits { message_bytes_max: 65_535, headers_max: 256, line_bytes_max: 8_192 }
     }
 }
 

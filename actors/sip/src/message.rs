@@ -23,28 +23,16 @@ impl Message {
         let records = Arc::from(view.records());
         let head = view.head;
         let kept = bytes.slice_ref(view.bytes());
-        Ok(Message {
-            bytes: kept,
-            head,
-            records,
-        })
+        Ok(Message { bytes: kept, head, records })
     }
 
     pub(crate) fn of(bytes: Bytes, head: Head, records: &[Rec]) -> Message {
-        Message {
-            bytes,
-            head,
-            records: Arc::from(records),
-        }
+        Message { bytes, head, records: Arc::from(records) }
     }
 
     /// The view over the kept index; nothing is read again.
     pub fn view(&self) -> View<'_> {
-        View {
-            bytes: &self.bytes,
-            head: self.head,
-            fields: Fields::Kept(&self.records),
-        }
+        View { bytes: &self.bytes, head: self.head, fields: Fields::Kept(&self.records) }
     }
 
     /// The message from its first to its last byte.
@@ -78,11 +66,7 @@ impl Eq for Message {}
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Message({})",
-            String::from_utf8_lossy(self.view().start_line())
-        )
+        write!(f, "Message({})", String::from_utf8_lossy(self.view().start_line()))
     }
 }
 

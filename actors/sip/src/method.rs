@@ -65,10 +65,7 @@ impl<'a> Method<'a> {
 
     /// Whether a request of this method can open a dialog: RFC 3261 12.1, RFC 6665 4.4.1, RFC 3515 2.4.
     pub fn opens_dialog(&self) -> bool {
-        matches!(
-            self,
-            Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
-        )
+        matches!(self, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
     }
 }
 

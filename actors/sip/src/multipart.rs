@@ -43,10 +43,7 @@ impl<'a> Part<'a> {
 /// The parts of a body whose Content-Type is `multipart/...`; nested multiparts come out as parts.
 ///
 /// Errors: `Missing` without a boundary, `Syntax` when a first or last delimiter is missing, `TooMany` beyond 64.
-pub fn parts<'a>(
-    content_type: &[u8],
-    body: &'a [u8],
-) -> Result<impl Iterator<Item = Part<'a>>, ParseError> {
+pub fn parts<'a>(content_type: &[u8], body: &'a [u8]) -> Result<impl Iterator<Item = Part<'a>>, ParseError> {
     let boundary = boundary(content_type)?;
     let mut delimiters = 0;
     let mut closed = false;
@@ -63,11 +60,7 @@ pub fn parts<'a>(
         return Err(ParseError::syntax(body.len(), "multipart body"));
     }
     if delimiters > PARTS_MAX + 1 {
-        return Err(ParseError::new(
-            ErrorKind::TooMany,
-            body.len(),
-            "multipart body",
-        ));
+        return Err(ParseError::new(ErrorKind::TooMany, body.len(), "multipart body"));
     }
     let mut current = delimiter(body, 0, &boundary);
     Ok(std::iter::from_fn(move || {
@@ -81,9 +74,7 @@ pub fn parts<'a>(
 /// The boundary named by a Content-Type, 1 to 70 bytes.
 pub fn boundary(content_type: &[u8]) -> Result<Vec<u8>, ParseError> {
     let missing = ParseError::new(ErrorKind::Missing, 0, "boundary");
-    let rest = memchr(b';', content_type)
-        .map(|at| &content_type[at + 1..])
-        .ok_or(missing)?;
+    let rest = memchr(b';', content_type).map(|at| &content_type[at + 1..]).ok_or(missing)?;
     let raw = params(rest).get("boundary").ok_or(missing)?;
     match unquote(raw) {
         text if text.is_empty() || text.len() > 70 => Err(missing),
@@ -123,11 +114,7 @@ fn delimiter(body: &[u8], from: usize, boundary: &[u8]) -> Option<Delimiter> {
         let before = &body[from..dashes];
         let before = before.strip_suffix(b"\n").unwrap_or(before);
         let before = before.strip_suffix(b"\r").unwrap_or(before);
-        return Some(Delimiter {
-            start: from + before.len(),
-            next,
-            last,
-        });
+        return Some(Delimiter { start: from + before.len(), next, last });
     }
 }
 
@@ -136,14 +123,8 @@ fn part(bytes: &[u8]) -> Part<'_> {
         return Part { headers: b"", body };
     }
     match crate::index::head_end(bytes, 0) {
-        Some(end) => Part {
-            headers: crate::text::trim_end(&bytes[..end]),
-            body: &bytes[end..],
-        },
-        None => Part {
-            headers: bytes,
-            body: b"",
-        },
+        Some(end) => Part { headers: crate::text::trim_end(&bytes[..end]), body: &bytes[end..] },
+        None => Part { headers: bytes, body: b"" },
     }
 }
 

@@ -38,24 +38,25 @@ names! {
 
 impl Name {
     /// The name that these bytes spell, long or compact, in any case; `Other` when unknown.
-    #[inline]
     pub fn of(text: &[u8]) -> Name {
-        match text {
-            [] => Name::Other,
-            [letter] => compact(*letter),
-            _ => {
-                let candidate = SLOTS[slot(text)];
-                if candidate == EMPTY {
-                    return Name::Other;
-                }
-                let known = Name::TEXTS[candidate as usize].as_bytes();
-                if known == text || known.eq_ignore_ascii_case(text) {
-                    Name::ALL[candidate as usize]
-                } else {
-                    Name::Other
-                }
-            }
+        let mut window = [0; WINDOW];
+        match window.get_mut(..text.len()) {
+            Some(front) => front.copy_from_slice(text),
+            None => return Name::Other,
         }
+        Name::of_window(words(&window), text.len())
+    }
+
+    /// The name in the first `length` bytes of a window; the bytes behind do not matter.
+    #[inline]
+    pub(crate) fn of_window(words: [u64; 3], length: usize) -> Name {
+        let Some(mask) = FRONT.get(length) else { return Name::Other };
+        let words = [words[0] & mask[0], words[1] & mask[1], words[2] & mask[2]];
+        let entry = &ENTRIES[SLOTS[slot(words)] as usize];
+        let same = (words[0] | entry.letters[0]) ^ entry.words[0]
+            | (words[1] | entry.letters[1]) ^ entry.words[1]
+            | (words[2] | entry.letters[2]) ^ entry.words[2];
+        if same == 0 && entry.length as usize == length { entry.name } else { Name::Other }
     }
 
     /// The long name in its usual spelling; empty for `Other`.
@@ -111,46 +112,114 @@ pub(crate) fn compact_other(letter: u8) -> Option<&'static str> {
     }
 }
 
-fn compact(letter: u8) -> Name {
-    match letter | 0x20 {
-        b'v' => Name::Via,
-        b'f' => Name::From,
-        b't' => Name::To,
-        b'i' => Name::CallId,
-        b'm' => Name::Contact,
-        b'l' => Name::ContentLength,
-        b'c' => Name::ContentType,
-        b'e' => Name::ContentEncoding,
-        b'k' => Name::Supported,
-        b's' => Name::Subject,
-        b'r' => Name::ReferTo,
-        b'b' => Name::ReferredBy,
-        b'o' => Name::Event,
-        b'u' => Name::AllowEvents,
-        b'x' => Name::SessionExpires,
-        b'y' => Name::Identity,
-        _ => Name::Other,
+const COMPACT: [(u8, Name); 16] = [
+    (b'v', Name::Via),
+    (b'f', Name::From),
+    (b't', Name::To),
+    (b'i', Name::CallId),
+    (b'm', Name::Contact),
+    (b'l', Name::ContentLength),
+    (b'c', Name::ContentType),
+    (b'e', Name::ContentEncoding),
+    (b'k', Name::Supported),
+    (b's', Name::Subject),
+    (b'r', Name::ReferTo),
+    (b'b', Name::ReferredBy),
+    (b'o', Name::Event),
+    (b'u', Name::AllowEvents),
+    (b'x', Name::SessionExpires),
+    (b'y', Name::Identity),
+];
+
+/// Bytes that are looked at to recognise a name; no known one is longer.
+pub(crate) const WINDOW: usize = 24;
+
+/// The window as three little-endian words.
+#[inline]
+pub(crate) const fn words(window: &[u8; WINDOW]) -> [u64; 3] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = *window;
+    let [i, j, k, l, m, n, o, p, rest @ ..] = rest;
+    let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let second = u64::from_le_bytes([i, j, k, l, m, n, o, p]);
+    [first, second, u64::from_le_bytes(rest)]
+}
+
+/// Masks of the first 0 to 23 bytes of a window.
+static FRONT: [[u64; 3]; WINDOW] = {
+    let mut masks = [[0; 3]; WINDOW];
+    let mut length = 0;
+    while length < WINDOW {
+        let mut window = [0; WINDOW];
+        let mut at = 0;
+        while at < length {
+            window[at] = 0xff;
+            at += 1;
+        }
+        masks[length] = words(&window);
+        length += 1;
     }
+    masks
+};
+
+#[derive(Clone, Copy)]
+struct Entry {
+    /// The name in lower case.
+    words: [u64; 3],
+    /// The bit of case at every letter, nothing at a hyphen.
+    letters: [u64; 3],
+    length: u8,
+    name: Name,
 }
 
-const EMPTY: u8 = u8::MAX;
-/// A perfect hash over length, first, middle and last letter; the build fails if two names collide.
-const SLOTS: [u8; 256] = slots();
+const ENTRIES_MAX: usize = 128;
+/// Long names, then compact ones; the rest matches nothing because its length is zero.
+static ENTRIES: [Entry; ENTRIES_MAX] = entries();
+/// A perfect hash of the words; the build fails if two names collide.
+static SLOTS: [u8; 512] = slots();
 
-const fn slot(text: &[u8]) -> usize {
-    let length = text.len();
-    let first = (text[0] | 0x20) as usize;
-    let middle = (text[length / 2] | 0x20) as usize;
-    let last = (text[length - 1] | 0x20) as usize;
-    (length * 58 + first * 183 + middle * 52 + last * 98) & 255
+#[inline]
+const fn slot(words: [u64; 3]) -> usize {
+    // Upper and lower case fall together, and so do a few bytes that are no letters: they are told apart later.
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    let mixed = (words[0] | CASE) ^ (words[1] | CASE).rotate_left(23) ^ (words[2] | CASE).rotate_left(47);
+    (mixed.wrapping_mul(0xc98c_9e51_4ce7_4655) >> 55) as usize
 }
 
-const fn slots() -> [u8; 256] {
-    let mut table = [EMPTY; 256];
+const fn entries() -> [Entry; ENTRIES_MAX] {
+    let mut table = [Entry { words: [0; 3], letters: [0; 3], length: 0, name: Name::Other }; ENTRIES_MAX];
     let mut at = 0;
     while at < Name::TEXTS.len() {
-        let place = slot(Name::TEXTS[at].as_bytes());
-        assert!(table[place] == EMPTY, "two header names share a slot");
+        table[at] = entry(Name::TEXTS[at].as_bytes(), Name::ALL[at]);
+        at += 1;
+    }
+    let mut compact = 0;
+    while compact < COMPACT.len() {
+        let (letter, name) = COMPACT[compact];
+        table[at + compact] = entry(&[letter], name);
+        compact += 1;
+    }
+    table
+}
+
+const fn entry(text: &[u8], name: Name) -> Entry {
+    let (mut window, mut letters) = ([0; WINDOW], [0; WINDOW]);
+    let mut at = 0;
+    while at < text.len() {
+        window[at] = text[at].to_ascii_lowercase();
+        letters[at] = if text[at].is_ascii_alphabetic() { 0x20 } else { 0 };
+        at += 1;
+    }
+    Entry { words: words(&window), letters: words(&letters), length: text.len() as u8, name }
+}
+
+const fn slots() -> [u8; 512] {
+    let empty = ENTRIES_MAX as u8 - 1;
+    let entries = entries();
+    let mut table = [empty; 512];
+    let mut at = 0;
+    while at < Name::TEXTS.len() + COMPACT.len() {
+        let place = slot(entries[at].words);
+        assert!(table[place] == empty, "two header names share a slot");
         table[place] = at as u8;
         at += 1;
     }

@@ -1,8 +1,7 @@
 //! Name-addr values: From, To, Contact, Route, Refer-To and their kin. RFC 3261 20.10.
 
-use crate::text::{Params, decimal, params, quoted_len, trim, trim_end, trim_start, unquote};
+use crate::text::{Params, decimal, find, params, quoted_len, trim, trim_end, trim_start, unquote};
 use crate::{ErrorKind, ParseError, Uri};
-use memchr::{memchr, memchr3};
 use std::borrow::Cow;
 
 /// One address with its display name and header parameters.
@@ -54,7 +53,7 @@ impl<'a> NameAddr<'a> {
 
     /// The display name with its backslashes resolved.
     pub fn display_decoded(&self) -> Cow<'a, [u8]> {
-        if memchr(b'\\', self.display).is_none() {
+        if find([b'\\'], self.display).is_none() {
             return Cow::Borrowed(self.display);
         }
         let mut quoted = Vec::with_capacity(self.display.len() + 2);
@@ -71,9 +70,7 @@ impl<'a> NameAddr<'a> {
         let Some(text) = self.param("q") else {
             return Ok(None);
         };
-        thousandths(text)
-            .map(Some)
-            .ok_or(ParseError::new(ErrorKind::Range, 0, "q"))
+        thousandths(text).map(Some).ok_or(ParseError::new(ErrorKind::Range, 0, "q"))
     }
 
     /// The `expires` parameter in seconds; `None` when missing or unreadable, the highest number when too large.
@@ -82,11 +79,7 @@ impl<'a> NameAddr<'a> {
         if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        Some(
-            decimal(text)
-                .and_then(|seconds| u32::try_from(seconds).ok())
-                .unwrap_or(u32::MAX),
-        )
+        Some(decimal(text).and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(u32::MAX))
     }
 }
 
@@ -95,16 +88,11 @@ pub fn parse_name_addr(text: &[u8]) -> Result<NameAddr<'_>, ParseError> {
     let base = text.len() - trim_start(text).len();
     let text = trim(text);
     if text == b"*" {
-        return Ok(NameAddr {
-            display: b"",
-            uri: text,
-            params: b"",
-            bracketed: false,
-        });
+        return Ok(NameAddr { display: b"", uri: text, params: b"", bracketed: false });
     }
-    let mut open = None;
-    let mut at = 0;
-    while let Some(found) = memchr3(b'<', b'"', b';', &text[at..]).map(|found| at + found) {
+    let mut open = text.starts_with(b"<").then_some(0);
+    let mut at = if open.is_some() { text.len() } else { 0 };
+    while let Some(found) = find([b'<', b'"', b';'], &text[at..]).map(|found| at + found) {
         match text[found] {
             b'<' => open = Some(found),
             b'"' => {
@@ -117,7 +105,7 @@ pub fn parse_name_addr(text: &[u8]) -> Result<NameAddr<'_>, ParseError> {
     }
     let address = match open {
         Some(open) => {
-            let close = open + memchr(b'>', &text[open..]).ok_or(wrong(base + open))?;
+            let close = open + find([b'>'], &text[open..]).ok_or(wrong(base + open))?;
             let rest = trim_start(&text[close + 1..]);
             let params = match rest {
                 [] => rest,
@@ -129,22 +117,12 @@ pub fn parse_name_addr(text: &[u8]) -> Result<NameAddr<'_>, ParseError> {
                 [b'"', inner @ .., b'"'] if quoted_len(display) == Some(display.len()) => inner,
                 _ => display,
             };
-            NameAddr {
-                display,
-                uri: trim(&text[open + 1..close]),
-                params,
-                bracketed: true,
-            }
+            NameAddr { display, uri: trim(&text[open + 1..close]), params, bracketed: true }
         }
         None => {
-            let end = memchr(b';', text).unwrap_or(text.len());
+            let end = find([b';'], text).unwrap_or(text.len());
             let params = text.get(end + 1..).unwrap_or(b"");
-            NameAddr {
-                display: b"",
-                uri: trim_end(&text[..end]),
-                params,
-                bracketed: false,
-            }
+            NameAddr { display: b"", uri: trim_end(&text[..end]), params, bracketed: false }
         }
     };
     if address.uri.is_empty() {
@@ -159,7 +137,7 @@ pub fn parse_name_addr(text: &[u8]) -> Result<NameAddr<'_>, ParseError> {
 /// Where a quoted string begins that never ends.
 pub(crate) fn open_quote(text: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(found) = memchr(b'"', &text[at..]) {
+    while let Some(found) = find([b'"'], &text[at..]) {
         match quoted_len(&text[at + found..]) {
             Some(length) => at += found + length,
             None => return Some(at + found),
@@ -169,18 +147,14 @@ pub(crate) fn open_quote(text: &[u8]) -> Option<usize> {
 }
 
 fn thousandths(text: &[u8]) -> Option<u16> {
-    let (whole, fraction) = match memchr(b'.', text) {
+    let (whole, fraction) = match find([b'.'], text) {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, &b""[..]),
     };
     if whole.len() > 1 || fraction.len() > 3 || (whole.is_empty() && fraction.is_empty()) {
         return None;
     }
-    let mut sum = if whole.is_empty() {
-        0
-    } else {
-        decimal(whole)? as u16
-    };
+    let mut sum = if whole.is_empty() { 0 } else { decimal(whole)? as u16 };
     for place in 0..3 {
         let digit = fraction.get(place).copied().unwrap_or(b'0');
         sum = sum * 10 + u16::from(digit.is_ascii_digit().then(|| digit - b'0')?);

@@ -2,9 +2,9 @@
 //! This is all that a load balancer does to a message; every untouched byte leaves as it came.
 
 use crate::index::Rec;
-use crate::text::decimal;
-use crate::write::{header_line, number, put_address, put_clean, put_uri};
-use crate::{Name, Via, View, parse_via};
+use crate::text::{decimal, find, semicolon, trim};
+use crate::write::{header_line, number, other_line, put_address, put_clean, put_uri};
+use crate::{Name, View};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::net::IpAddr;
 
@@ -41,24 +41,13 @@ enum Text<'a> {
 impl<'a> Splices<'a> {
     /// No change yet; `apply` would write the same message.
     pub fn new(view: &'a View<'a>) -> Splices<'a> {
-        Splices {
-            view,
-            edits: Edits::new(),
-        }
+        Splices { view, edits: Edits::new() }
     }
 
     /// A new line above the first of its kind, or after the start line when there is none.
     pub fn push_front(&mut self, name: Name, value: &'a [u8]) {
-        let at = self
-            .view
-            .record(name)
-            .map_or(self.view.head.fields_start, |record| record.start);
-        self.edits.insert_front(Edit {
-            at,
-            end: at,
-            inside: false,
-            text: Text::Line(name, value),
-        });
+        let at = self.view.record(name).map_or(self.view.head.fields_start, |record| record.start);
+        self.edits.insert_front(Edit { at, end: at, inside: false, text: Text::Line(name, value) });
     }
 
     /// A new line below the last of its kind, or at the end of the header section.
@@ -88,18 +77,12 @@ impl<'a> Splices<'a> {
                 continue;
             }
             let value = record.value(view.bytes);
-            let mut values =
-                crate::split_commas(value).filter(|item| !self.is_cut(view.at(item) as u32));
+            let mut values = crate::split_commas(value).filter(|item| !self.is_cut(view.at(item) as u32));
             let first = values.next();
             return match (first, values.next()) {
                 (Some(first), Some(next)) => {
                     let (at, end) = (view.at(first) as u32, view.at(next) as u32);
-                    self.edits.insert(Edit {
-                        at,
-                        end,
-                        inside: true,
-                        text: Text::Nothing,
-                    });
+                    self.edits.insert(Edit { at, end, inside: true, text: Text::Nothing });
                 }
                 _ => self.remove_line(at),
             };
@@ -117,11 +100,7 @@ impl<'a> Splices<'a> {
     pub fn remove_other(&mut self, name: &str) {
         let view = self.view;
         for record in view.lines_of(name) {
-            if let Some(at) = view
-                .records()
-                .iter()
-                .position(|other| other.start == record.start)
-            {
+            if let Some(at) = view.records().iter().position(|other| other.start == record.start) {
                 self.remove_line(at);
             }
         }
@@ -130,16 +109,8 @@ impl<'a> Splices<'a> {
     /// Another Request-URI; white space and control bytes in it are escaped. Nothing happens to a response.
     pub fn set_uri(&mut self, uri: &'a [u8]) {
         if self.view.is_request() {
-            let (at, end) = (
-                self.view.head.text_start.into(),
-                self.view.head.text_end.into(),
-            );
-            self.edits.insert(Edit {
-                at,
-                end,
-                inside: true,
-                text: Text::Uri(uri),
-            });
+            let (at, end) = (self.view.head.text_start.into(), self.view.head.text_end.into());
+            self.edits.insert(Edit { at, end, inside: true, text: Text::Uri(uri) });
         }
     }
 
@@ -174,31 +145,20 @@ impl<'a> Splices<'a> {
         let Some(value) = view.values(Name::Via).next() else {
             return;
         };
-        let Ok(via) = parse_via(value) else { return };
-        let asked = via.param("rport").is_some();
-        let rport = rport.filter(|_| asked || forced);
-        for (at, end, name) in param_spans(value, &via) {
-            let mine = name.eq_ignore_ascii_case(b"received")
-                || (rport.is_some() && name.eq_ignore_ascii_case(b"rport"));
-            if mine {
-                let base = view.at(value);
+        let base = view.at(value);
+        let mut asked = false;
+        for (at, end, name) in param_spans(value) {
+            let is_rport = name.eq_ignore_ascii_case(b"rport");
+            asked |= is_rport;
+            if (is_rport && rport.is_some()) || name.eq_ignore_ascii_case(b"received") {
                 let (at, end) = ((base + at) as u32, (base + end) as u32);
-                self.edits.insert(Edit {
-                    at,
-                    end,
-                    inside: true,
-                    text: Text::Nothing,
-                });
+                self.edits.insert(Edit { at, end, inside: true, text: Text::Nothing });
             }
         }
+        let rport = rport.filter(|_| asked || forced);
         if received.is_some() || rport.is_some() {
-            let at = (view.at(value) + value.len()) as u32;
-            self.edits.insert(Edit {
-                at,
-                end: at,
-                inside: true,
-                text: Text::Stamp(received, rport),
-            });
+            let at = (base + value.len()) as u32;
+            self.edits.insert(Edit { at, end: at, inside: true, text: Text::Stamp(received, rport) });
         }
     }
 
@@ -229,24 +189,14 @@ impl<'a> Splices<'a> {
 
     /// The changed message as bytes of its own.
     pub fn into_bytes(self) -> Bytes {
-        let added: usize = self
-            .edits
-            .as_slice()
-            .iter()
-            .map(|edit| edit.text.len_max())
-            .sum();
+        let added: usize = self.edits.as_slice().iter().map(|edit| edit.text.len_max()).sum();
         let mut out = BytesMut::with_capacity(self.view.bytes.len() + added + 32);
         self.apply(&mut out);
         out.freeze()
     }
 
     fn insert(&mut self, at: u32, text: Text<'a>) {
-        self.edits.insert(Edit {
-            at,
-            end: at,
-            inside: false,
-            text,
-        });
+        self.edits.insert(Edit { at, end: at, inside: false, text });
     }
 
     fn replace_value(&mut self, record: Rec, text: Text<'a>) {
@@ -254,14 +204,8 @@ impl<'a> Splices<'a> {
             return;
         }
         let (at, end) = (record.value_start() as u32, record.value_end() as u32);
-        self.edits
-            .retain(|edit| !(edit.inside && edit.at >= at && edit.end <= end));
-        self.edits.insert(Edit {
-            at,
-            end,
-            inside: true,
-            text,
-        });
+        self.edits.retain(|edit| !(edit.inside && edit.at >= at && edit.end <= end));
+        self.edits.insert(Edit { at, end, inside: true, text });
     }
 
     fn remove_where(&mut self, wanted: impl Fn(&View<'a>, &Rec) -> bool) {
@@ -275,59 +219,38 @@ impl<'a> Splices<'a> {
 
     fn remove_line(&mut self, index: usize) {
         let (at, end) = self.line(index);
-        self.edits
-            .retain(|edit| !(edit.inside && edit.at >= at && edit.end <= end));
-        self.edits.insert(Edit {
-            at,
-            end,
-            inside: true,
-            text: Text::Nothing,
-        });
+        self.edits.retain(|edit| !(edit.inside && edit.at >= at && edit.end <= end));
+        self.edits.insert(Edit { at, end, inside: true, text: Text::Nothing });
     }
 
     fn line(&self, index: usize) -> (u32, u32) {
         let records = self.view.records();
-        let end = records
-            .get(index + 1)
-            .map_or(self.view.head.fields_end, |next| next.start);
+        let end = records.get(index + 1).map_or(self.view.head.fields_end, |next| next.start);
         (records[index].start, end)
     }
 
     fn end_of_last(&self, name: Name) -> u32 {
-        let last = self
-            .view
-            .records()
-            .iter()
-            .rposition(|record| record.id == name);
+        let last = self.view.records().iter().rposition(|record| record.id == name);
         last.map_or(self.view.head.fields_end, |at| self.line(at).1)
     }
 
     fn is_cut(&self, offset: u32) -> bool {
-        self.edits
-            .as_slice()
-            .iter()
-            .any(|edit| edit.at <= offset && offset < edit.end)
+        self.edits.as_slice().iter().any(|edit| edit.at <= offset && offset < edit.end)
     }
 }
 
 /// Every parameter of a Via value with the place it takes, its semicolon included.
-fn param_spans<'v>(
-    value: &'v [u8],
-    via: &Via<'v>,
-) -> impl Iterator<Item = (usize, usize, &'v [u8])> {
-    let raw = via.raw_params();
-    let mut at = value.len() - raw.len();
-    let mut rest = raw;
+fn param_spans(value: &[u8]) -> impl Iterator<Item = (usize, usize, &[u8])> {
+    let mut start = semicolon(value);
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let length = crate::text::semicolon(rest).unwrap_or(rest.len());
-        let (param, start) = (&rest[..length], at - 1);
-        at += length + 1;
-        rest = rest.get(length + 1..).unwrap_or(b"");
-        let name = param.split(|&byte| byte == b'=').next().unwrap_or(b"");
-        Some((start, start + 1 + length, crate::text::trim(name)))
+        let at = start?;
+        let rest = &value[at + 1..];
+        let next = semicolon(rest).map(|length| at + 1 + length);
+        start = next;
+        let end = next.unwrap_or(value.len());
+        let param = &value[at + 1..end];
+        let name = trim(&param[..find([b'='], param).unwrap_or(param.len())]);
+        Some((at, end, name))
     })
 }
 
@@ -335,8 +258,8 @@ impl Text<'_> {
     fn put<B: BufMut>(&self, out: &mut B) {
         match *self {
             Text::Nothing => {}
-            Text::Line(name, value) => header_line(out, name.text(), value),
-            Text::OtherLine(name, value) => header_line(out, name, value),
+            Text::Line(name, value) => header_line(out, name, value),
+            Text::OtherLine(name, value) => other_line(out, name, value),
             Text::Value(value) => put_clean(out, value),
             Text::Uri(uri) => put_uri(out, uri),
             Text::Number(value) => number(out, value.into()),
@@ -390,25 +313,12 @@ const EDITS_INLINE: usize = 16;
 
 impl<'a> Edits<'a> {
     fn new() -> Edits<'a> {
-        let none = Edit {
-            at: 0,
-            end: 0,
-            inside: false,
-            text: Text::Nothing,
-        };
-        Edits {
-            inline: [none; EDITS_INLINE],
-            count: 0,
-            spilled: Vec::new(),
-        }
+        let none = Edit { at: 0, end: 0, inside: false, text: Text::Nothing };
+        Edits { inline: [none; EDITS_INLINE], count: 0, spilled: Vec::new() }
     }
 
     fn as_slice(&self) -> &[Edit<'a>] {
-        if self.spilled.is_empty() {
-            &self.inline[..self.count]
-        } else {
-            &self.spilled
-        }
+        if self.spilled.is_empty() { &self.inline[..self.count] } else { &self.spilled }
     }
 
     fn insert(&mut self, edit: Edit<'a>) {

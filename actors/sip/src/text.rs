@@ -1,7 +1,6 @@
 //! The small grammar that every header shares: tokens, white space, quotes, lists, parameters.
 //! RFC 3261 25.1; folds (RFC 3261 7.3.1) count as white space wherever white space may stand.
 
-use memchr::{memchr, memchr2, memchr3};
 use std::borrow::Cow;
 
 const TOKEN: u8 = 1;
@@ -16,10 +15,7 @@ const CLASS: [u8; 256] = {
         if b.is_ascii_alphanumeric() {
             table[byte] |= TOKEN | HOST;
         }
-        if matches!(
-            b,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        ) {
+        if matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~') {
             table[byte] |= TOKEN;
         }
         if matches!(b, b'-' | b'.' | b'_') {
@@ -79,6 +75,34 @@ pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
     text
 }
 
+/// The place of the first of some bytes; for texts of a line, where a call of `memchr` would cost more than the search.
+#[inline]
+pub(crate) fn find<const N: usize>(needles: [u8; N], text: &[u8]) -> Option<usize> {
+    let Some(last) = text.last_chunk::<8>() else {
+        return text.iter().position(|byte| needles.contains(byte));
+    };
+    for (place, chunk) in text.as_chunks::<8>().0.iter().enumerate() {
+        if let Some(found) = find_in_word(needles, chunk) {
+            return Some(place * 8 + found);
+        }
+    }
+    // The last word overlaps the one before, where nothing was found.
+    find_in_word(needles, last).map(|found| text.len() - 8 + found)
+}
+
+#[inline]
+fn find_in_word<const N: usize>(needles: [u8; N], eight: &[u8; 8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*eight);
+    let mut hits = 0;
+    for needle in needles {
+        let other = word ^ (ONES * needle as u64);
+        hits |= other.wrapping_sub(ONES) & !other;
+    }
+    hits &= ONES * 0x80;
+    (hits != 0).then(|| hits.trailing_zeros() as usize / 8)
+}
+
 /// Where `part` begins inside `whole`; both must be slices of one buffer.
 pub(crate) fn offset_in(whole: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
@@ -86,12 +110,12 @@ pub(crate) fn offset_in(whole: &[u8], part: &[u8]) -> usize {
 
 /// The value with every fold replaced by one space: RFC 3261 7.3.1.
 pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
-    if memchr2(b'\r', b'\n', value).is_none() {
+    if find([b'\r', b'\n'], value).is_none() {
         return Cow::Borrowed(value);
     }
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
-    while let Some(at) = memchr2(b'\r', b'\n', rest) {
+    while let Some(at) = find([b'\r', b'\n'], rest) {
         out.extend_from_slice(trim_end(&rest[..at]));
         rest = trim_start(&rest[at..]);
         out.push(b' ');
@@ -104,7 +128,7 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
 pub(crate) fn quoted_len(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
-        let found = at + memchr2(b'"', b'\\', text.get(at..)?)?;
+        let found = at + find([b'"', b'\\'], text.get(at..)?)?;
         if text[found] == b'"' {
             return Some(found + 1);
         }
@@ -118,17 +142,13 @@ pub fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
         [b'"', inner @ .., b'"'] => inner,
         _ => return Cow::Borrowed(text),
     };
-    if memchr(b'\\', inner).is_none() {
+    if find([b'\\'], inner).is_none() {
         return Cow::Borrowed(inner);
     }
     let mut out = Vec::with_capacity(inner.len());
     let mut bytes = inner.iter();
     while let Some(&byte) = bytes.next() {
-        out.push(if byte == b'\\' {
-            bytes.next().copied().unwrap_or(b'\\')
-        } else {
-            byte
-        });
+        out.push(if byte == b'\\' { bytes.next().copied().unwrap_or(b'\\') } else { byte });
     }
     Cow::Owned(out)
 }
@@ -150,7 +170,7 @@ pub fn quote(text: &[u8]) -> Vec<u8> {
 
 /// Resolves `%HH` escapes; a `%` that no two hex digits follow stays as it is.
 pub fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
-    if memchr(b'%', text).is_none() {
+    if find([b'%'], text).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
@@ -217,13 +237,14 @@ impl<'a> Iterator for Commas<'a> {
 /// Where the first comma outside quotes and `<>` stands.
 #[inline]
 pub(crate) fn comma(text: &[u8]) -> Option<usize> {
+    memchr::memchr(b',', text)?;
     let mut at = 0;
     loop {
-        let found = at + memchr3(b',', b'"', b'<', &text[at..])?;
+        let found = at + find([b',', b'"', b'<'], &text[at..])?;
         at = match text[found] {
             b',' => return Some(found),
             b'"' => found + quoted_len(&text[found..])?,
-            _ => found + memchr(b'>', &text[found..])? + 1,
+            _ => found + find([b'>'], &text[found..])? + 1,
         };
     }
 }
@@ -244,9 +265,7 @@ impl<'a> Params<'a> {
     #[inline]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         let mut params = *self;
-        params
-            .find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value.unwrap_or(b""))
+        params.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value.unwrap_or(b""))
     }
 
     /// The text not yet read.
@@ -271,7 +290,7 @@ impl<'a> Iterator for Params<'a> {
             if param.is_empty() {
                 continue;
             }
-            return Some(match memchr(b'=', param) {
+            return Some(match find([b'='], param) {
                 Some(at) => (trim_end(&param[..at]), Some(trim_start(&param[at + 1..]))),
                 None => (param, None),
             });
@@ -285,7 +304,7 @@ impl<'a> Iterator for Params<'a> {
 pub(crate) fn semicolon(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        let found = at + memchr2(b';', b'"', &text[at..])?;
+        let found = at + find([b';', b'"'], &text[at..])?;
         if text[found] == b';' {
             return Some(found);
         }

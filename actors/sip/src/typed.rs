@@ -2,9 +2,7 @@
 
 use crate::cseq::parse_cseq;
 use crate::text::{decimal, is_token_text, offset_in};
-use crate::{
-    CSeq, ErrorKind, Name, NameAddr, ParseError, Uri, Via, View, parse_name_addr, parse_via,
-};
+use crate::{CSeq, ErrorKind, Name, NameAddr, ParseError, Uri, Via, View, parse_name_addr, parse_via};
 
 impl<'a> View<'a> {
     /// The Call-ID, as written.
@@ -46,8 +44,7 @@ impl<'a> View<'a> {
 
     /// Every Via from the top.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via<'a>, ParseError>> {
-        self.values(Name::Via)
-            .map(|value| parse_via(value).map_err(|error| error.within(self.at(value), "Via")))
+        self.values(Name::Via).map(|value| parse_via(value).map_err(|error| error.within(self.at(value), "Via")))
     }
 
     /// Every Contact; the star is `NameAddr::is_star`.
@@ -72,15 +69,12 @@ impl<'a> View<'a> {
 
     /// Every address of a header that is a list of addresses.
     pub fn addresses(&self, name: Name) -> impl Iterator<Item = Result<NameAddr<'a>, ParseError>> {
-        self.values(name)
-            .map(move |value| self.address(value, name))
+        self.values(name).map(move |value| self.address(value, name))
     }
 
     /// The single address of a header such as Refer-To; `None` when the header is absent.
     pub fn single_address(&self, name: Name) -> Result<Option<NameAddr<'a>>, ParseError> {
-        self.header(name)
-            .map(|value| self.address(value, name))
-            .transpose()
+        self.header(name).map(|value| self.address(value, name)).transpose()
     }
 
     /// Max-Forwards; `None` when absent. Errors: `Range` above 255, `Syntax` for anything but digits.
@@ -88,9 +82,7 @@ impl<'a> View<'a> {
         let Some(number) = self.number(Name::MaxForwards)? else {
             return Ok(None);
         };
-        let record_at = self
-            .record(Name::MaxForwards)
-            .map_or(0, |record| record.value_start());
+        let record_at = self.record(Name::MaxForwards).map_or(0, |record| record.value_start());
         let range = ParseError::new(ErrorKind::Range, record_at, "Max-Forwards");
         u8::try_from(number).map(Some).map_err(|_| range)
     }
@@ -102,41 +94,27 @@ impl<'a> View<'a> {
         let Some(value) = self.header(name) else {
             return Ok(None);
         };
-        let end = value
-            .iter()
-            .position(|byte| !byte.is_ascii_digit())
-            .unwrap_or(value.len());
+        let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
         let rest = crate::text::trim_start(&value[end..]);
         if end == 0 || !(rest.is_empty() || rest[0] == b';' || rest[0] == b'(') {
             return Err(ParseError::syntax(self.at(value) + end, name.text()));
         }
         let number = decimal(&value[..end]).and_then(|number| u32::try_from(number).ok());
-        number.map(Some).ok_or(ParseError::new(
-            ErrorKind::Range,
-            self.at(value),
-            name.text(),
-        ))
+        number.map(Some).ok_or(ParseError::new(ErrorKind::Range, self.at(value), name.text()))
     }
 
     /// The tokens of Supported, Require, Proxy-Require, Unsupported or Allow.
     pub fn option_tags(&self, name: Name) -> impl Iterator<Item = &'a str> {
-        self.values(name)
-            .filter(|value| is_token_text(value))
-            .filter_map(|value| std::str::from_utf8(value).ok())
+        self.values(name).filter(|value| is_token_text(value)).filter_map(|value| std::str::from_utf8(value).ok())
     }
 
     /// Whether one of the tokens of a header is this one, in any case.
     pub fn has_option(&self, name: Name, tag: &str) -> bool {
-        self.option_tags(name)
-            .any(|option| option.eq_ignore_ascii_case(tag))
+        self.option_tags(name).any(|option| option.eq_ignore_ascii_case(tag))
     }
 
     fn needed(&self, name: Name) -> Result<&'a [u8], ParseError> {
-        let missing = ParseError::new(
-            ErrorKind::Missing,
-            self.head.fields_end as usize,
-            name.text(),
-        );
+        let missing = ParseError::new(ErrorKind::Missing, self.head.fields_end as usize, name.text());
         self.header(name).ok_or(missing)
     }
 

@@ -2,9 +2,8 @@
 //! RFC 3261 19.1, RFC 3966 3, IPv6 references as in RFC 5118 4.1.
 
 use crate::host::host_port;
-use crate::text::{Params, params, unescape};
+use crate::text::{Params, find, params, unescape};
 use crate::{ErrorKind, Host, ParseError};
-use memchr::{memchr, memchr2, memchr3};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -38,7 +37,7 @@ impl<'a> Uri<'a> {
         if let Some(at) = text.iter().position(|&byte| !ALLOWED[byte as usize]) {
             return Err(wrong(at));
         }
-        let colon = memchr(b':', text).ok_or(wrong(0))?;
+        let colon = find([b':'], text).ok_or(wrong(0))?;
         let rest = &text[colon + 1..];
         match &text[..colon] {
             b"sip" => Uri::sip(Scheme::Sip, text, rest),
@@ -56,23 +55,23 @@ impl<'a> Uri<'a> {
 
     fn sip(scheme: Scheme<'a>, raw: &'a [u8], rest: &'a [u8]) -> Result<Uri<'a>, ParseError> {
         let base = raw.len() - rest.len();
-        let (userinfo, rest) = match memchr(b'@', rest) {
+        let (userinfo, rest) = match find([b'@'], rest) {
             Some(0) => return Err(wrong(base)),
             Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
             None => (None, rest),
         };
         let base = raw.len() - rest.len();
-        let host_end = memchr2(b';', b'?', rest).unwrap_or(rest.len());
-        let headers_at = memchr(b'?', &rest[host_end..]).map(|at| host_end + at);
+        let host_end = find([b';', b'?'], rest).unwrap_or(rest.len());
+        let headers_at = find([b'?'], &rest[host_end..]).map(|at| host_end + at);
         let before_headers = &rest[..headers_at.unwrap_or(rest.len())];
         // A second @ before the headers would let two readers see two hosts.
-        if let Some(at) = memchr(b'@', before_headers) {
+        if let Some(at) = find([b'@'], before_headers) {
             return Err(wrong(base + at));
         }
         let (host, port) = host_port(&rest[..host_end]).ok_or(wrong(base))?;
         let (user, password) = match userinfo {
             None => (&b""[..], None),
-            Some(info) => match memchr(b':', info) {
+            Some(info) => match find([b':'], info) {
                 Some(0) => return Err(wrong(base)),
                 Some(at) => (&info[..at], Some(&info[at + 1..])),
                 None => (info, None),
@@ -91,32 +90,18 @@ impl<'a> Uri<'a> {
     }
 
     fn tel(raw: &'a [u8], rest: &'a [u8]) -> Result<Uri<'a>, ParseError> {
-        let end = memchr(b';', rest).unwrap_or(rest.len());
+        let end = find([b';'], rest).unwrap_or(rest.len());
         let number = &rest[..end];
         let digit = |byte: &u8| byte.is_ascii_hexdigit() || b"+-.()*#".contains(byte);
         if number.is_empty() || !number.iter().all(digit) {
             return Err(wrong(raw.len() - rest.len()));
         }
-        Ok(Uri::opaque(
-            Scheme::Tel,
-            raw,
-            number,
-            rest.get(end + 1..).unwrap_or(b""),
-        ))
+        Ok(Uri::opaque(Scheme::Tel, raw, number, rest.get(end + 1..).unwrap_or(b"")))
     }
 
     fn opaque(scheme: Scheme<'a>, raw: &'a [u8], user: &'a [u8], params: &'a [u8]) -> Uri<'a> {
         let host = Host::Name("");
-        Uri {
-            scheme,
-            user,
-            password: None,
-            host,
-            port: None,
-            raw,
-            params,
-            headers: None,
-        }
+        Uri { scheme, user, password: None, host, port: None, raw, params, headers: None }
     }
 
     /// The URI as it was written.
@@ -152,13 +137,10 @@ impl<'a> Uri<'a> {
     /// The headers of the URI, raw: `name=value` joined by `&`.
     pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let headers = self.headers.unwrap_or(b"");
-        headers
-            .split(|&byte| byte == b'&')
-            .filter(|part| !part.is_empty())
-            .map(|part| match memchr(b'=', part) {
-                Some(at) => (&part[..at], &part[at + 1..]),
-                None => (part, &b""[..]),
-            })
+        headers.split(|&byte| byte == b'&').filter(|part| !part.is_empty()).map(|part| match find([b'='], part) {
+            Some(at) => (&part[..at], &part[at + 1..]),
+            None => (part, &b""[..]),
+        })
     }
 
     /// The user with its `%HH` escapes resolved; may then hold any byte.
@@ -168,9 +150,7 @@ impl<'a> Uri<'a> {
 
     /// The `transport` parameter, when it is readable text.
     pub fn transport(&self) -> Option<&'a str> {
-        std::str::from_utf8(self.param("transport")?)
-            .ok()
-            .filter(|text| !text.is_empty())
+        std::str::from_utf8(self.param("transport")?).ok().filter(|text| !text.is_empty())
     }
 
     /// Whether the scheme is `sips`.
@@ -181,12 +161,8 @@ impl<'a> Uri<'a> {
     /// The dialled digits: the user part without visual separators and user parameters, RFC 3966 5.1.1.
     pub fn number(&self) -> Vec<u8> {
         let user = unescape(self.user);
-        let end = memchr(b';', &user).unwrap_or(user.len());
-        user[..end]
-            .iter()
-            .copied()
-            .filter(|byte| !b"-.() ".contains(byte))
-            .collect()
+        let end = find([b';'], &user).unwrap_or(user.len());
+        user[..end].iter().copied().filter(|byte| !b"-.() ".contains(byte)).collect()
     }
 
     /// Whether two URIs are equivalent: RFC 3261 19.1.4, RFC 3966 5.
@@ -197,9 +173,7 @@ impl<'a> Uri<'a> {
                     && params_cover(self, other, |_| true)
                     && params_cover(other, self, |_| true)
             }
-            (Scheme::Other(a), Scheme::Other(b)) => {
-                a.eq_ignore_ascii_case(b) && self.user == other.user
-            }
+            (Scheme::Other(a), Scheme::Other(b)) => a.eq_ignore_ascii_case(b) && self.user == other.user,
             (a, b) if a == b => self.equals_sip(other),
             _ => false,
         }
@@ -219,17 +193,12 @@ impl<'a> Uri<'a> {
 
 /// Parameters that make a difference when only one URI carries them: RFC 3261 19.1.4.
 fn decides(name: &[u8]) -> bool {
-    ["user", "ttl", "method", "maddr", "transport"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    ["user", "ttl", "method", "maddr", "transport"].iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn params_cover(one: &Uri, other: &Uri, decides: fn(&[u8]) -> bool) -> bool {
     one.params().all(|(name, value)| {
-        let Some(twin) = std::str::from_utf8(name)
-            .ok()
-            .and_then(|name| other.param(name))
-        else {
+        let Some(twin) = std::str::from_utf8(name).ok().and_then(|name| other.param(name)) else {
             return !decides(name);
         };
         unescape(twin).eq_ignore_ascii_case(&unescape(value.unwrap_or(b"")))
@@ -239,8 +208,7 @@ fn params_cover(one: &Uri, other: &Uri, decides: fn(&[u8]) -> bool) -> bool {
 fn headers_cover(one: &Uri, other: &Uri) -> bool {
     one.headers().all(|(name, value)| {
         other.headers().any(|(twin, twin_value)| {
-            unescape(twin).eq_ignore_ascii_case(&unescape(name))
-                && unescape(twin_value) == unescape(value)
+            unescape(twin).eq_ignore_ascii_case(&unescape(name)) && unescape(twin_value) == unescape(value)
         })
     })
 }
@@ -253,9 +221,7 @@ impl fmt::Display for Uri<'_> {
 
 fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic)
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
 }
 
 fn wrong(offset: usize) -> ParseError {
@@ -279,8 +245,7 @@ const ALLOWED: [bool; 256] = {
 
 /// Where the first byte stands that no URI may hold.
 pub(crate) fn forbidden(text: &[u8]) -> Option<usize> {
-    memchr3(b'<', b'>', b'"', text)
-        .or_else(|| text.iter().position(|&byte| !ALLOWED[byte as usize]))
+    find([b'<', b'>', b'"'], text).or_else(|| text.iter().position(|&byte| !ALLOWED[byte as usize]))
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use crate::host::host_port;
 use crate::name_addr::open_quote;
-use crate::text::{Params, decimal, is_lws, is_token, params, trim, trim_end, trim_start};
+use crate::text::{Params, decimal, find, is_lws, is_token, params, trim, trim_end, trim_start};
 use crate::{Host, ParseError};
-use memchr::memchr;
 use std::net::IpAddr;
 
 /// One hop of the way back.
@@ -79,38 +78,27 @@ pub fn parse_via(text: &[u8]) -> Result<Via<'_>, ParseError> {
         }
     };
     let rest = trim_start(rest);
-    let end = rest
-        .iter()
-        .position(|&byte| !is_token(byte))
-        .ok_or(at(rest))?;
+    let end = rest.iter().position(|&byte| !is_token(byte)).ok_or(at(rest))?;
     let transport = std::str::from_utf8(&rest[..end]).map_err(|_| at(rest))?;
     if end == 0 || !is_lws(rest[end]) {
         return Err(at(&rest[end..]));
     }
     let rest = trim(&rest[end..]);
-    let end = memchr(b';', rest).unwrap_or(rest.len());
+    let end = find([b';'], rest).unwrap_or(rest.len());
     let sent_by = trim_end(&rest[..end]);
     let (host, port) = host_port(sent_by).ok_or(at(rest))?;
     let params = rest.get(end + 1..).unwrap_or(b"");
     if let Some(found) = open_quote(params) {
         return Err(at(&params[found..]));
     }
-    Ok(Via {
-        transport,
-        host,
-        port,
-        sent_by,
-        params,
-    })
+    Ok(Via { transport, host, port, sent_by, params })
 }
 
 /// Skips white space and the expected word.
 fn word<'a>(text: &'a [u8], expected: &[u8]) -> Option<&'a [u8]> {
     let text = trim_start(text);
     let found = text.get(..expected.len())?;
-    found
-        .eq_ignore_ascii_case(expected)
-        .then(|| &text[expected.len()..])
+    found.eq_ignore_ascii_case(expected).then(|| &text[expected.len()..])
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The borrowed view of a message: an index over bytes, typed values on demand.
 
-use crate::index::{Head, Index, Length, Rec, Records, index};
+use crate::index::{Found, Head, Length, Rec, Records, index};
 use crate::name::compact_other;
 use crate::{ErrorKind, Limits, Message, Method, Name, ParseError, Status};
 use std::fmt;
@@ -15,10 +15,7 @@ pub struct View<'a> {
 
 /// Records of a view just read, or borrowed from a kept message.
 #[derive(Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the index lives on the stack so that reading allocates nothing"
-)]
+#[expect(clippy::large_enum_variant, reason = "the index lives on the stack so that reading allocates nothing")]
 pub(crate) enum Fields<'a> {
     Own(Records),
     Kept(&'a [Rec]),
@@ -41,48 +38,46 @@ impl<'a> View<'a> {
     /// Leading CRLF are skipped, bytes beyond Content-Length are noise and not part of the view.
     /// Errors: see `ErrorKind`; a request refused here may still be answered by means of `salvage`.
     pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<View<'a>, ParseError> {
-        let bytes = skip_newlines(bytes);
-        if bytes.len() > limits.message_bytes_max.min(u32::MAX as usize) {
-            return Err(ParseError::new(
-                ErrorKind::TooLarge,
-                limits.message_bytes_max,
-                "message",
-            ));
-        }
-        let found = index(bytes, limits)?;
+        let mut view = View::empty(bytes);
+        let found = view.index(limits)?;
         if let Some(fault) = found.fault {
             return Err(fault);
         }
-        let body = bytes.len() - found.head.body_start as usize;
-        let length = match found.length {
-            Length::Absent => body,
-            Length::Known(length) if length <= body as u64 => length as usize,
-            Length::Known(_) => {
-                return Err(ParseError::new(ErrorKind::Truncated, bytes.len(), "body"));
+        let body = view.body().len();
+        match found.length {
+            Length::Absent => {}
+            Length::Known(length) if length <= body as u64 => {
+                view.bytes = &view.bytes[..view.head.body_start as usize + length as usize];
             }
+            Length::Known(_) => return Err(ParseError::new(ErrorKind::Truncated, view.bytes.len(), "body")),
             Length::Bad(fault) => return Err(fault),
-        };
-        Ok(View::of(bytes, found, length))
+        }
+        Ok(view)
     }
 
     /// Reads what can be read of a message that `parse` refuses, so that the refusal can be sent: RFC 3261 8.2.6.
     ///
     /// `None` when not even a start line with a SIP version can be made out, or a limit is exceeded. Never route it.
     pub fn salvage(bytes: &'a [u8], limits: &Limits) -> Option<View<'a>> {
-        let bytes = skip_newlines(bytes);
-        if bytes.len() > limits.message_bytes_max.min(u32::MAX as usize) {
-            return None;
-        }
-        let found = index(bytes, limits).ok()?;
-        Some(View::of(bytes, found, 0))
+        let mut view = View::empty(bytes);
+        view.index(limits).ok()?;
+        view.bytes = &view.bytes[..view.head.body_start as usize];
+        Some(view)
     }
 
-    fn of(bytes: &'a [u8], found: Index, body_len: usize) -> View<'a> {
-        let end = found.head.body_start as usize + body_len;
-        View {
-            bytes: &bytes[..end],
-            head: found.head,
-            fields: Fields::Own(found.records),
+    #[inline]
+    fn empty(bytes: &'a [u8]) -> View<'a> {
+        View { bytes: skip_newlines(bytes), head: Head::default(), fields: Fields::Own(Records::new()) }
+    }
+
+    #[inline]
+    fn index(&mut self, limits: &Limits) -> Result<Found, ParseError> {
+        if self.bytes.len() > limits.message_bytes_max.min(u32::MAX as usize) {
+            return Err(ParseError::new(ErrorKind::TooLarge, limits.message_bytes_max, "message"));
+        }
+        match &mut self.fields {
+            Fields::Own(records) => index(self.bytes, limits, &mut self.head, records),
+            Fields::Kept(_) => Ok(Found { length: Length::Absent, fault: None }),
         }
     }
 
@@ -93,11 +88,7 @@ impl<'a> View<'a> {
 
     /// A copy that lives on its own; nothing is read again.
     pub fn to_message(&self) -> Message {
-        Message::of(
-            bytes::Bytes::copy_from_slice(self.bytes),
-            self.head,
-            self.records(),
-        )
+        Message::of(bytes::Bytes::copy_from_slice(self.bytes), self.head, self.records())
     }
 
     #[inline]
@@ -125,11 +116,7 @@ impl<'a> View<'a> {
 
     /// The Request-URI as it stands; empty for a response.
     pub fn uri(&self) -> &'a [u8] {
-        if self.is_request() {
-            self.start_text()
-        } else {
-            b""
-        }
+        if self.is_request() { self.start_text() } else { b"" }
     }
 
     /// The status of a response.
@@ -139,11 +126,7 @@ impl<'a> View<'a> {
 
     /// The reason phrase of a response, any bytes; empty for a request.
     pub fn reason(&self) -> &'a [u8] {
-        if self.is_request() {
-            b""
-        } else {
-            self.start_text()
-        }
+        if self.is_request() { b"" } else { self.start_text() }
     }
 
     fn start_text(&self) -> &'a [u8] {
@@ -188,7 +171,17 @@ impl<'a> View<'a> {
 
     /// Every comma-separated value over all lines of this name; quotes and `<>` shield commas, empty values are left out.
     pub fn values(&self, name: Name) -> impl Iterator<Item = &'a [u8]> {
-        self.headers(name).flat_map(crate::split_commas)
+        let bytes = self.bytes;
+        let mut records = if self.has(name) { self.records().iter() } else { [].iter() };
+        let mut line = crate::split_commas(b"");
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(value) = line.next() {
+                    return Some(value);
+                }
+                line = crate::split_commas(records.find(|record| record.id == name)?.value(bytes));
+            }
+        })
     }
 
     /// How many lines of this name there are.
@@ -209,9 +202,9 @@ impl<'a> View<'a> {
     pub(crate) fn lines_of(&self, name: &str) -> impl Iterator<Item = &Rec> {
         let id = Name::of(name.as_bytes());
         let bytes = self.bytes;
-        self.records().iter().filter(move |record| {
-            record.id == id && (id != Name::Other || same_other(record.name(bytes), name))
-        })
+        self.records()
+            .iter()
+            .filter(move |record| record.id == id && (id != Name::Other || same_other(record.name(bytes), name)))
     }
 
     /// All lines in order.
@@ -233,8 +226,7 @@ impl<'a> View<'a> {
 fn same_other(written: &[u8], name: &str) -> bool {
     match written {
         [letter] => {
-            compact_other(*letter).is_some_and(|long| long.eq_ignore_ascii_case(name))
-                || written == name.as_bytes()
+            compact_other(*letter).is_some_and(|long| long.eq_ignore_ascii_case(name)) || written == name.as_bytes()
         }
         _ => written.eq_ignore_ascii_case(name.as_bytes()),
     }

@@ -1,6 +1,6 @@
 //! SIP over WebSocket: one message per WebSocket message, RFC 7118 5.
 
-use crate::index::{Length, head_end, index};
+use crate::index::{Length, content_length, head_end};
 use crate::{ErrorKind, Frame, FrameError, Limits, ParseError};
 use bytes::Bytes;
 
@@ -16,27 +16,18 @@ pub fn frame_websocket(payload: &[u8], limits: &Limits) -> Result<Frame, FrameEr
         Err(FrameError { error, head })
     };
     if payload.len() > limits.message_bytes_max {
-        return refuse(
-            ParseError::new(ErrorKind::TooLarge, limits.message_bytes_max, "message"),
-            0,
-        );
+        return refuse(ParseError::new(ErrorKind::TooLarge, limits.message_bytes_max, "message"), 0);
     }
     let Some(end) = head_end(payload, 0) else {
-        return refuse(
-            ParseError::new(ErrorKind::Incomplete, payload.len(), "header section"),
-            0,
-        );
+        return refuse(ParseError::new(ErrorKind::Incomplete, payload.len(), "header section"), 0);
     };
-    match index(&payload[..end], limits) {
+    match content_length(&payload[..end], limits) {
         Err(error) => refuse(error, 0),
-        Ok(found) => match found.length {
-            Length::Absent => Ok(Frame::Message(Bytes::copy_from_slice(payload))),
-            Length::Known(length) if length == (payload.len() - end) as u64 => {
-                Ok(Frame::Message(Bytes::copy_from_slice(payload)))
-            }
-            Length::Known(_) => refuse(ParseError::new(ErrorKind::Truncated, end, "body"), end),
-            Length::Bad(fault) => refuse(fault, end),
-        },
+        Ok(Length::Bad(fault)) => refuse(fault, end),
+        Ok(Length::Known(length)) if length != (payload.len() - end) as u64 => {
+            refuse(ParseError::new(ErrorKind::Truncated, end, "body"), end)
+        }
+        Ok(_) => Ok(Frame::Message(Bytes::copy_from_slice(payload))),
     }
 }
 

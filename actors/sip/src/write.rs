@@ -1,13 +1,23 @@
 //! The printer's small parts: header lines that no value can break out of.
 
+use crate::Name;
 use crate::text::is_token;
 use bytes::BufMut;
-use memchr::memchr3;
 use std::net::IpAddr;
 
 /// Writes `Name: value` and CRLF.
-pub(crate) fn header_line<B: BufMut>(out: &mut B, name: &str, value: &[u8]) {
+pub(crate) fn header_line<B: BufMut>(out: &mut B, name: Name, value: &[u8]) {
+    out.put_slice(name.text().as_bytes());
+    put_rest(out, value);
+}
+
+/// The same for a name given as text.
+pub(crate) fn other_line<B: BufMut>(out: &mut B, name: &str, value: &[u8]) {
     put_token(out, name.as_bytes());
+    put_rest(out, value);
+}
+
+fn put_rest<B: BufMut>(out: &mut B, value: &[u8]) {
     out.put_slice(b": ");
     put_clean(out, value);
     out.put_slice(b"\r\n");
@@ -15,15 +25,11 @@ pub(crate) fn header_line<B: BufMut>(out: &mut B, name: &str, value: &[u8]) {
 
 /// Writes a value; CR, LF and NUL become spaces, so folds are undone and no value can begin a line of its own.
 pub(crate) fn put_clean<B: BufMut>(out: &mut B, value: &[u8]) {
-    if memchr3(b'\r', b'\n', 0, value).is_none() {
+    if memchr::memchr3(b'\r', b'\n', 0, value).is_none() {
         return out.put_slice(value);
     }
     for &byte in value {
-        out.put_u8(if matches!(byte, b'\r' | b'\n' | 0) {
-            b' '
-        } else {
-            byte
-        });
+        out.put_u8(if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte });
     }
 }
 
@@ -78,10 +84,7 @@ pub(crate) fn put_address<B: BufMut>(out: &mut B, address: IpAddr) {
             }
         }
         IpAddr::V6(address) => {
-            let mut text = Fixed {
-                bytes: [0; 48],
-                used: 0,
-            };
+            let mut text = Fixed { bytes: [0; 48], used: 0 };
             let written = std::fmt::write(&mut text, format_args!("{address}"));
             debug_assert!(written.is_ok(), "an IPv6 address is at most 45 characters");
             out.put_slice(&text.bytes[..text.used]);
@@ -97,10 +100,7 @@ struct Fixed {
 impl std::fmt::Write for Fixed {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         let end = self.used + text.len();
-        self.bytes
-            .get_mut(self.used..end)
-            .ok_or(std::fmt::Error)?
-            .copy_from_slice(text.as_bytes());
+        self.bytes.get_mut(self.used..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
         self.used = end;
         Ok(())
     }
