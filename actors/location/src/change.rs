@@ -24,18 +24,9 @@ pub struct Rules {
 ///
 /// Errors: `Reject` 500 when the REGISTER is not newer than what its Call-ID did before (10.3 steps 6 and 7),
 /// 403 when there would be too many contacts. `contents` is then to be thrown away.
-pub fn apply<'a>(
-    contents: &mut Contents<'a>,
-    bind: &'a Bind,
-    rules: &Rules,
-) -> Result<bool, Reject> {
+pub fn apply<'a>(contents: &mut Contents<'a>, bind: &'a Bind, rules: &Rules) -> Result<bool, Reject> {
     contents.prune(rules.now);
-    let mut change = Change {
-        contents,
-        bind,
-        rules,
-        touched: Vec::new(),
-    };
+    let mut change = Change { contents, bind, rules, touched: Vec::new() };
     match &bind.change {
         BindChange::Fetch => Ok(false),
         BindChange::RemoveAll => change.remove_all(),
@@ -54,18 +45,12 @@ struct Change<'c, 'a> {
 
 impl<'a> Change<'_, 'a> {
     fn remove_all(&mut self) -> Result<bool, Reject> {
-        for entry in self
-            .contents
-            .entries
-            .iter()
-            .filter(|entry| !entry.is_permanent())
-        {
+        for entry in self.contents.entries.iter().filter(|entry| !entry.is_permanent()) {
             self.check_order(entry)?;
         }
         self.check_tombstones()?;
-        let (gone, kept) = std::mem::take(&mut self.contents.entries)
-            .into_iter()
-            .partition(|entry| !entry.is_permanent());
+        let (gone, kept) =
+            std::mem::take(&mut self.contents.entries).into_iter().partition(|entry| !entry.is_permanent());
         self.contents.entries = kept;
         let gone: Vec<Entry<'a>> = gone;
         gone.iter().for_each(|entry| self.bury(entry));
@@ -74,9 +59,7 @@ impl<'a> Change<'_, 'a> {
     }
 
     fn contacts(&mut self, contacts: &'a [Binding]) -> Result<bool, Reject> {
-        let operator = contacts
-            .iter()
-            .all(|contact| contact.expires_ms == u64::MAX);
+        let operator = contacts.iter().all(|contact| contact.expires_ms == u64::MAX);
         if !operator {
             self.check_tombstones()?;
         }
@@ -90,11 +73,7 @@ impl<'a> Change<'_, 'a> {
 
     fn contact(&mut self, binding: &'a Binding) -> Result<bool, Reject> {
         let new = Entry::of(binding, self.rules.now);
-        let place = self
-            .contents
-            .entries
-            .iter()
-            .position(|entry| is_same(entry, binding));
+        let place = self.contents.entries.iter().position(|entry| is_same(entry, binding));
         let by_operator = new.is_some_and(|entry| entry.is_permanent());
         if let Some(old) = place.map(|place| self.contents.entries[place]) {
             if old.is_permanent() && !by_operator {
@@ -128,9 +107,7 @@ impl<'a> Change<'_, 'a> {
 
     fn remove_by_operator(&mut self, contact: &str) -> bool {
         let is_it = |entry: &Entry<'_>| same_contact(entry.contact, contact);
-        let (gone, kept) = std::mem::take(&mut self.contents.entries)
-            .into_iter()
-            .partition(is_it);
+        let (gone, kept) = std::mem::take(&mut self.contents.entries).into_iter().partition(is_it);
         self.contents.entries = kept;
         let gone: Vec<Entry<'a>> = gone;
         gone.iter().for_each(|entry| self.bury(entry));
@@ -150,14 +127,8 @@ impl<'a> Change<'_, 'a> {
             return Ok(());
         }
         let call_id = self.hash(&self.bind.call_id);
-        let late = |tombstone: &Tombstone| {
-            tombstone.call_id == call_id && self.bind.cseq <= tombstone.cseq
-        };
-        if self.contents.tombstones.iter().any(late) {
-            Err(out_of_order())
-        } else {
-            Ok(())
-        }
+        let late = |tombstone: &Tombstone| tombstone.call_id == call_id && self.bind.cseq <= tombstone.cseq;
+        if self.contents.tombstones.iter().any(late) { Err(out_of_order()) } else { Ok(()) }
     }
 
     /// Too many contacts: those that were there before give way in the order of their end, when they may.
@@ -167,21 +138,14 @@ impl<'a> Change<'_, 'a> {
             own => own,
         };
         loop {
-            let counted = self
-                .contents
-                .entries
-                .iter()
-                .filter(|entry| !entry.is_permanent())
-                .count();
+            let counted = self.contents.entries.iter().filter(|entry| !entry.is_permanent()).count();
             let before_max = self.touched.is_empty();
             if counted <= usize::from(max) || before_max {
                 return Ok(());
             }
             let oldest = self.contents.entries.iter().enumerate();
             let oldest = oldest
-                .filter(|(_, entry)| {
-                    !entry.is_permanent() && !self.touched.contains(&entry.contact)
-                })
+                .filter(|(_, entry)| !entry.is_permanent() && !self.touched.contains(&entry.contact))
                 .min_by_key(|(_, entry)| entry.ends)
                 .map(|(place, _)| place);
             match oldest.filter(|_| self.rules.evict_oldest) {
@@ -210,10 +174,7 @@ impl<'a> Change<'_, 'a> {
         }
         let until_ms = now_ms(self.rules.now) + self.rules.tombstone_ms;
         let tombstones = &mut self.contents.tombstones;
-        match tombstones
-            .iter_mut()
-            .find(|tombstone| tombstone.call_id == call_id)
-        {
+        match tombstones.iter_mut().find(|tombstone| tombstone.call_id == call_id) {
             Some(tombstone) => {
                 tombstone.cseq = tombstone.cseq.max(cseq);
                 tombstone.until_ms = until_ms;
@@ -222,11 +183,7 @@ impl<'a> Change<'_, 'a> {
                 if tombstones.len() >= TOMBSTONES_MAX {
                     tombstones.remove(0);
                 }
-                tombstones.push(Tombstone {
-                    call_id,
-                    cseq,
-                    until_ms,
-                });
+                tombstones.push(Tombstone { call_id, cseq, until_ms });
             }
         }
     }
@@ -245,10 +202,7 @@ fn out_of_order() -> Reject {
 
 /// Whether a new binding takes the place of this one: the same flow of the same instance (RFC 5626 6), else an equal contact.
 fn is_same(entry: &Entry<'_>, binding: &Binding) -> bool {
-    match (
-        flow_of(entry.instance, entry.reg_id),
-        flow_of(binding.instance.as_deref(), binding.reg_id),
-    ) {
+    match (flow_of(entry.instance, entry.reg_id), flow_of(binding.instance.as_deref(), binding.reg_id)) {
         (Some(old), Some(new)) => old == new,
         (None, None) => same_contact(entry.contact, &binding.contact),
         _ => false,
@@ -256,9 +210,7 @@ fn is_same(entry: &Entry<'_>, binding: &Binding) -> bool {
 }
 
 fn flow_of(instance: Option<&str>, reg_id: u32) -> Option<(&str, u32)> {
-    instance
-        .filter(|_| reg_id != 0)
-        .map(|instance| (instance, reg_id))
+    instance.filter(|_| reg_id != 0).map(|instance| (instance, reg_id))
 }
 
 /// RFC 3261 19.1.4.

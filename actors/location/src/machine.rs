@@ -7,10 +7,7 @@ use std::time::Duration;
 use fabric::letter::undeliverable;
 use fabric::letters::control::{Control, ControlAnswer, Description};
 use fabric::letters::location::{Binding, Bound, StoredBindings};
-use fabric::{
-    Address, Asks, Envelope, Fault, FaultKind, Home, Instant, Letter, Machine, Now, Outbox, Reject,
-    Thread,
-};
+use fabric::{Address, Asks, Envelope, Fault, FaultKind, Home, Instant, Letter, Machine, Now, Outbox, Reject, Thread};
 use sip::Status;
 use tracing::{debug, info, warn};
 
@@ -69,38 +66,19 @@ struct Counts {
 impl Location {
     pub fn new(home: &Home, shard: u16, settings: Arc<Settings>) -> Location {
         let counts = Counts::default();
-        Location {
-            home: *home,
-            shard,
-            settings,
-            phase: Phase::New,
-            shelf: Shelf::new(),
-            asks: Asks::new(),
-            counts,
-        }
+        Location { home: *home, shard, settings, phase: Phase::New, shelf: Shelf::new(), asks: Asks::new(), counts }
     }
 
     fn start(&mut self, now: Now, out: &mut Outbox) {
         if matches!(self.phase, Phase::New) {
-            self.phase = Phase::Loading {
-                retry: None,
-                queue: VecDeque::new(),
-            };
+            self.phase = Phase::Loading { retry: None, queue: VecDeque::new() };
             self.ask_load(now, out);
         }
     }
 
     fn ask_load(&mut self, now: Now, out: &mut Outbox) {
-        let thread = self.asks.open(
-            Ask::Load,
-            now.instant,
-            millis(self.settings.load_timeout_ms),
-        );
-        out.ask(
-            self.home.store(),
-            thread,
-            Letter::LoadBindings(self.shard, self.home.shards),
-        );
+        let thread = self.asks.open(Ask::Load, now.instant, millis(self.settings.load_timeout_ms));
+        out.ask(self.home.store(), thread, Letter::LoadBindings(self.shard, self.home.shards));
     }
 
     fn on_loaded(&mut self, stored: &[StoredBindings], now: Now, out: &mut Outbox) {
@@ -109,25 +87,13 @@ impl Location {
         };
         let queue = std::mem::take(queue);
         for one in stored {
-            let entries: Vec<_> = one
-                .bindings
-                .iter()
-                .filter_map(|binding| Entry::of(binding, now))
-                .collect();
-            let contents = Contents {
-                entries,
-                tombstones: Vec::new(),
-            };
+            let entries: Vec<_> = one.bindings.iter().filter_map(|binding| Entry::of(binding, now)).collect();
+            let contents = Contents { entries, tombstones: Vec::new() };
             if !contents.is_empty() && self.has_room(&one.aor) {
-                self.shelf
-                    .put(Record::pack(&one.aor, &contents), contents.earliest_ms());
+                self.shelf.put(Record::pack(&one.aor, &contents), contents.earliest_ms());
             }
         }
-        info!(
-            shard = self.shard,
-            records = self.shelf.len(),
-            "location open"
-        );
+        info!(shard = self.shard, records = self.shelf.len(), "location open");
         self.phase = Phase::Open;
         for mail in queue {
             self.serve(mail, now, out);
@@ -153,10 +119,7 @@ impl Location {
             }
             Letter::Control(control) if **control == Control::Bindings => {
                 let all = self.all(now);
-                out.answer(
-                    &mail,
-                    Letter::ControlAnswer(Box::new(ControlAnswer::Bindings(all))),
-                );
+                out.answer(&mail, Letter::ControlAnswer(Box::new(ControlAnswer::Bindings(all))));
             }
             _ => debug!(letter = mail.letter.kind(), "not for a location"),
         }
@@ -173,13 +136,8 @@ impl Location {
     }
 
     fn all(&self, now: Now) -> Vec<(String, Vec<Binding>)> {
-        let records = self
-            .shelf
-            .records()
-            .map(|record| (record.aor().to_owned(), record.contents().bindings(now)));
-        let mut all: Vec<_> = records
-            .filter(|(_, bindings)| !bindings.is_empty())
-            .collect();
+        let records = self.shelf.records().map(|record| (record.aor().to_owned(), record.contents().bindings(now)));
+        let mut all: Vec<_> = records.filter(|(_, bindings)| !bindings.is_empty()).collect();
         all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         all
     }
@@ -191,20 +149,12 @@ impl Location {
         if let Some(write) = self.write_of(&bind.aor) {
             match write.waiting.len() < WAITING_MAX {
                 true => write.waiting.push_back(mail),
-                false => undeliverable(
-                    mail,
-                    Fault::new(FaultKind::Overload, "bindings in change"),
-                    out,
-                ),
+                false => undeliverable(mail, Fault::new(FaultKind::Overload, "bindings in change"), out),
             }
             return;
         }
         let rules = self.rules(now);
-        let mut contents = self
-            .shelf
-            .get(&bind.aor)
-            .map(Record::contents)
-            .unwrap_or_default();
+        let mut contents = self.shelf.get(&bind.aor).map(Record::contents).unwrap_or_default();
         let record = match apply(&mut contents, bind, &rules) {
             Err(reject) => return self.refuse(&mail, reject, out),
             Ok(false) => {
@@ -218,34 +168,14 @@ impl Location {
             return self.refuse(&mail, Reject::new(Status::SERVICE_UNAVAILABLE), out);
         }
         if self.asks.len() >= self.settings.writes_max as usize {
-            undeliverable(
-                mail,
-                Fault::new(FaultKind::Overload, "bindings to keep").retry(true),
-                out,
-            );
+            undeliverable(mail, Fault::new(FaultKind::Overload, "bindings to keep").retry(true), out);
             return;
         }
-        let stored = StoredBindings {
-            aor: bind.aor.clone(),
-            bindings: contents.bindings(now),
-        };
+        let stored = StoredBindings { aor: bind.aor.clone(), bindings: contents.bindings(now) };
         if self.settings.durable_before_answer {
-            let write = Write {
-                record,
-                asker: mail.from,
-                thread: mail.thread,
-                waiting: VecDeque::new(),
-            };
-            let thread = self.asks.open(
-                Ask::Keep(Box::new(write)),
-                now.instant,
-                millis(self.settings.keep_timeout_ms),
-            );
-            out.ask(
-                self.home.store(),
-                thread,
-                Letter::KeepBindings(Box::new(stored)),
-            );
+            let write = Write { record, asker: mail.from, thread: mail.thread, waiting: VecDeque::new() };
+            let thread = self.asks.open(Ask::Keep(Box::new(write)), now.instant, millis(self.settings.keep_timeout_ms));
+            out.ask(self.home.store(), thread, Letter::KeepBindings(Box::new(stored)));
         } else {
             let bound = Bound::Bindings(stored.bindings.clone());
             out.post(self.home.store(), Letter::KeepBindings(Box::new(stored)));
@@ -267,11 +197,7 @@ impl Location {
         let bindings = write.record.contents().bindings(now);
         self.put(write.record, now);
         self.counts.changed += 1;
-        out.ask(
-            write.asker,
-            write.thread,
-            Letter::Bound(Box::new(Bound::Bindings(bindings))),
-        );
+        out.ask(write.asker, write.thread, Letter::Bound(Box::new(Bound::Bindings(bindings))));
         self.serve_waiting(write.waiting, now, out);
     }
 
@@ -313,13 +239,8 @@ impl Location {
             };
             let mut contents = record.contents();
             let ended = contents.prune(now);
-            let bindings = if ended {
-                contents.bindings(now)
-            } else {
-                Vec::new()
-            };
-            let packed = (!contents.is_empty())
-                .then(|| (Record::pack(&aor, &contents), contents.earliest_ms()));
+            let bindings = if ended { contents.bindings(now) } else { Vec::new() };
+            let packed = (!contents.is_empty()).then(|| (Record::pack(&aor, &contents), contents.earliest_ms()));
             match packed {
                 Some((record, due_ms)) => self.shelf.put(record, due_ms),
                 None => self.shelf.remove(&aor),
@@ -368,11 +289,7 @@ impl Location {
     }
 
     fn describe(&self, now: Now) -> Description {
-        let bindings: usize = self
-            .shelf
-            .records()
-            .map(|record| record.contents().bindings(now).len())
-            .sum();
+        let bindings: usize = self.shelf.records().map(|record| record.contents().bindings(now).len()).sum();
         let phase = match &self.phase {
             Phase::New => "new".to_owned(),
             Phase::Loading { queue, .. } => format!("loading, {} waiting", queue.len()),
@@ -382,14 +299,7 @@ impl Location {
             ("phase", phase),
             ("records", self.shelf.len().to_string()),
             ("bindings", bindings.to_string()),
-            (
-                "bytes",
-                self.shelf
-                    .records()
-                    .map(Record::bytes)
-                    .sum::<usize>()
-                    .to_string(),
-            ),
+            ("bytes", self.shelf.records().map(Record::bytes).sum::<usize>().to_string()),
             ("writes", self.asks.len().to_string()),
             ("changed", self.counts.changed.to_string()),
             ("refused", self.counts.refused.to_string()),
@@ -397,14 +307,8 @@ impl Location {
             ("expired", self.counts.expired.to_string()),
             ("faults", self.counts.faults.to_string()),
         ];
-        let facts = facts
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        Description::Machine {
-            name: format!("location {}", self.shard),
-            facts,
-        }
+        let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Description::Machine { name: format!("location {}", self.shard), facts }
     }
 }
 
@@ -423,14 +327,8 @@ impl Machine for Location {
             Letter::Describe => out.answer(&mail, Letter::Described(Box::new(self.describe(now)))),
             _ => match &mut self.phase {
                 Phase::Open => self.serve(mail, now, out),
-                Phase::Loading { queue, .. } if queue.len() < self.settings.queue_max as usize => {
-                    queue.push_back(mail)
-                }
-                _ => undeliverable(
-                    mail,
-                    Fault::new(FaultKind::Overload, "location is loading").retry(true),
-                    out,
-                ),
+                Phase::Loading { queue, .. } if queue.len() < self.settings.queue_max as usize => queue.push_back(mail),
+                _ => undeliverable(mail, Fault::new(FaultKind::Overload, "location is loading").retry(true), out),
             },
         }
     }
@@ -457,10 +355,7 @@ impl Machine for Location {
             Phase::Open => None,
         };
         let ends = self.shelf.earliest_ms().map(|at_ms| Instant(at_ms * 1_000));
-        [phase, self.asks.earliest(), ends]
-            .into_iter()
-            .flatten()
-            .min()
+        [phase, self.asks.earliest(), ends].into_iter().flatten().min()
     }
 
     fn is_idle(&self) -> bool {

@@ -54,9 +54,7 @@ impl Ends {
         if expires_ms == u64::MAX {
             return Some(Ends::NEVER);
         }
-        let left_ms = expires_ms
-            .checked_sub(now.unix_ms)
-            .filter(|left| *left > 0)?;
+        let left_ms = expires_ms.checked_sub(now.unix_ms).filter(|left| *left > 0)?;
         Some(Ends((now_ms(now) + left_ms).max(1)))
     }
 
@@ -123,17 +121,14 @@ impl Contents<'_> {
     pub fn prune(&mut self, now: Now) -> bool {
         let before = self.entries.len();
         self.entries.retain(|entry| !entry.ends.is_past(now));
-        self.tombstones
-            .retain(|tombstone| tombstone.until_ms > now_ms(now));
+        self.tombstones.retain(|tombstone| tombstone.until_ms > now_ms(now));
         self.entries.len() != before
     }
 
     /// The earliest moment at which something in here ends, milliseconds since the node's start.
     pub fn earliest_ms(&self) -> Option<u64> {
         let entries = self.entries.iter().filter_map(|entry| entry.ends.at_ms());
-        entries
-            .chain(self.tombstones.iter().map(|tombstone| tombstone.until_ms))
-            .min()
+        entries.chain(self.tombstones.iter().map(|tombstone| tombstone.until_ms)).min()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -142,11 +137,7 @@ impl Contents<'_> {
 
     /// The bindings as letters carry them.
     pub fn bindings(&self, now: Now) -> Vec<Binding> {
-        self.entries
-            .iter()
-            .filter(|entry| !entry.ends.is_past(now))
-            .map(|entry| entry.binding(now))
-            .collect()
+        self.entries.iter().filter(|entry| !entry.ends.is_past(now)).map(|entry| entry.binding(now)).collect()
     }
 }
 
@@ -162,12 +153,8 @@ impl Record {
     }
 
     pub fn contents(&self) -> Contents<'_> {
-        let (_, entries, tombstones): (&str, _, _) =
-            postcard::from_bytes(&self.0).expect("packed by us");
-        Contents {
-            entries,
-            tombstones,
-        }
+        let (_, entries, tombstones): (&str, _, _) = postcard::from_bytes(&self.0).expect("packed by us");
+        Contents { entries, tombstones }
     }
 
     /// Bytes of the packed form.

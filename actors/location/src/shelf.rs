@@ -42,8 +42,7 @@ impl Shelf {
     }
 
     pub fn get(&self, aor: &str) -> Option<&Record> {
-        self.place(aor)
-            .and_then(|slot| self.slots[slot as usize].record.as_ref())
+        self.place(aor).and_then(|slot| self.slots[slot as usize].record.as_ref())
     }
 
     /// Puts a record in place of the one with the same address-of-record, and wakes for it at `due_ms` if any.
@@ -56,21 +55,14 @@ impl Shelf {
         };
         self.slots[slot as usize].record = Some(record);
         if let Some(due_ms) = due_ms {
-            self.arm(
-                slot,
-                u32::try_from(due_ms.div_ceil(1_000))
-                    .unwrap_or(u32::MAX)
-                    .max(1),
-            );
+            self.arm(slot, u32::try_from(due_ms.div_ceil(1_000)).unwrap_or(u32::MAX).max(1));
         }
     }
 
     pub fn remove(&mut self, aor: &str) {
         let Some(slot) = self.place(aor) else { return };
         let slots = &self.slots;
-        let found = self.index.find_entry(hash(aor), |other| {
-            *other == slot && slots[*other as usize].record.is_some()
-        });
+        let found = self.index.find_entry(hash(aor), |other| *other == slot && slots[*other as usize].record.is_some());
         if let Ok(entry) = found {
             entry.remove();
         }
@@ -99,9 +91,7 @@ impl Shelf {
 
     /// When `pop_due` is worth a call, milliseconds since the node's start.
     pub fn earliest_ms(&self) -> Option<u64> {
-        self.alarms
-            .peek()
-            .map(|Reverse((due_s, _))| u64::from(*due_s) * 1_000)
+        self.alarms.peek().map(|Reverse((due_s, _))| u64::from(*due_s) * 1_000)
     }
 
     /// All records, by slot.
@@ -111,12 +101,7 @@ impl Shelf {
 
     fn place(&self, aor: &str) -> Option<u32> {
         let slots = &self.slots;
-        let is_it = |slot: &u32| {
-            slots[*slot as usize]
-                .record
-                .as_ref()
-                .is_some_and(|record| record.aor() == aor)
-        };
+        let is_it = |slot: &u32| slots[*slot as usize].record.as_ref().is_some_and(|record| record.aor() == aor);
         self.index.find(hash(aor), is_it).copied()
     }
 
@@ -126,12 +111,7 @@ impl Shelf {
             u32::try_from(self.slots.len() - 1).expect("records_max is a u32")
         });
         let slots = &self.slots;
-        let rehash = |slot: &u32| {
-            slots[*slot as usize]
-                .record
-                .as_ref()
-                .map_or(0, |record| hash(record.aor()))
-        };
+        let rehash = |slot: &u32| slots[*slot as usize].record.as_ref().map_or(0, |record| hash(record.aor()));
         self.index.insert_unique(hash(aor), slot, rehash);
         slot
     }
@@ -145,14 +125,8 @@ impl Shelf {
         self.alarms.push(Reverse((due_s, slot)));
         // Alarms that were moved forward stay in the heap until they are due; a client must not pile them up.
         if self.alarms.len() > 2 * self.slots.len() + ALARMS_SPARE {
-            let armed = self
-                .slots
-                .iter()
-                .enumerate()
-                .filter(|(_, slot)| slot.armed_s != 0);
-            self.alarms = armed
-                .map(|(number, slot)| Reverse((slot.armed_s, number as u32)))
-                .collect();
+            let armed = self.slots.iter().enumerate().filter(|(_, slot)| slot.armed_s != 0);
+            self.alarms = armed.map(|(number, slot)| Reverse((slot.armed_s, number as u32))).collect();
         }
     }
 }

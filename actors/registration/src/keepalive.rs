@@ -25,15 +25,22 @@ struct Contact {
 
 impl KeepAlive {
     /// For those bindings that came with this Call-ID from behind a NAT; `None` when there are none.
-    pub fn of(home: &Home, key: Key, call_id: &str, bindings: &[Binding], period: Duration, now: Now) -> Option<Box<KeepAlive>> {
+    pub fn of(
+        home: &Home,
+        key: Key,
+        call_id: &str,
+        bindings: &[Binding],
+        period: Duration,
+        now: Now,
+    ) -> Option<Box<KeepAlive>> {
         let mine = |binding: &&Binding| {
             binding.nat && *binding.call_id == *call_id && binding.expires_ms != u64::MAX && !binding.path.is_empty()
         };
         let path = bindings.iter().find(mine)?.path.clone();
-        let contacts = bindings.iter().filter(mine).map(|binding| Contact {
-            uri: binding.contact.clone(),
-            ends: now.instant_of(binding.expires_ms),
-        });
+        let contacts = bindings
+            .iter()
+            .filter(mine)
+            .map(|binding| Contact { uri: binding.contact.clone(), ends: now.instant_of(binding.expires_ms) });
         // Spread over the period, so that a restart does not make a hundred thousand phones answer at once.
         let period_us = u64::try_from(period.as_micros()).unwrap_or(u64::MAX).max(1);
         let share = home.derive(key, "keep-alive", 0) as u64 % period_us;

@@ -150,7 +150,11 @@ impl Registration {
         let user = String::from_utf8_lossy(&credentials.username).into_owned();
         let thread = thread(now, stage);
         let deadline = now.instant + self.desk.ask_timeout();
-        out.ask(self.desk.home.store(), thread, Letter::AccountAsk(Box::new(AccountAsk { user, domain: wanted.domain })));
+        out.ask(
+            self.desk.home.store(),
+            thread,
+            Letter::AccountAsk(Box::new(AccountAsk { user, domain: wanted.domain })),
+        );
         self.open = Some(Box::new(Open { sip: sip.clone(), print, stage, thread, deadline, outbound: false }));
         Ok(())
     }

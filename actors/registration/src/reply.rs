@@ -19,7 +19,14 @@ pub struct Extras<'a> {
 }
 
 /// 200 with all bindings: RFC 3261 10.3 step 8.
-pub fn ok(view: &View<'_>, tag: &str, bindings: &[Binding], extras: Extras<'_>, now: Now, settings: &Settings) -> Message {
+pub fn ok(
+    view: &View<'_>,
+    tag: &str,
+    bindings: &[Binding],
+    extras: Extras<'_>,
+    now: Now,
+    settings: &Settings,
+) -> Message {
     let mut reply = Builder::reply_to(view, Status::OK, Some(tag.as_bytes()));
     let mut text = String::with_capacity(192);
     for binding in bindings {

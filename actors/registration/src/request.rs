@@ -60,7 +60,13 @@ pub fn is_own(to: &Uri<'_>, subscriber: &Subscriber) -> bool {
 ///
 /// Errors: 400 for what cannot be read or a misused `*`, 403 for too many or for our own address, 423 for a lifetime
 /// below the minimum.
-pub fn change(view: &View<'_>, origin: &Origin<'_>, local: std::net::SocketAddr, now: Now, settings: &Settings) -> Result<BindChange, Reject> {
+pub fn change(
+    view: &View<'_>,
+    origin: &Origin<'_>,
+    local: std::net::SocketAddr,
+    now: Now,
+    settings: &Settings,
+) -> Result<BindChange, Reject> {
     let expires = match view.number(Name::Expires) {
         Ok(Some(seconds)) => seconds,
         // RFC 3261 20.19: a malformed value counts as the default.
@@ -108,7 +114,14 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(view: &View<'a>, origin: &'a Origin<'a>, local: std::net::SocketAddr, now: Now, settings: &'a Settings, expires: u32) -> Result<Reader<'a>, Reject> {
+    fn new(
+        view: &View<'a>,
+        origin: &'a Origin<'a>,
+        local: std::net::SocketAddr,
+        now: Now,
+        settings: &'a Settings,
+        expires: u32,
+    ) -> Result<Reader<'a>, Reject> {
         Ok(Reader {
             origin,
             local,
@@ -180,7 +193,8 @@ impl<'a> Reader<'a> {
             return Err(bad("Second reg-id"));
         }
         let digits = reg_id.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(reg_id).ok()).flatten();
-        let number = digits.and_then(|digits| digits.parse::<u32>().ok()).filter(|number| (1..1 << 31).contains(number));
+        let number =
+            digits.and_then(|digits| digits.parse::<u32>().ok()).filter(|number| (1..1 << 31).contains(number));
         Ok((Some(instance.into()), number.ok_or_else(|| bad("Bad reg-id"))?))
     }
 }
