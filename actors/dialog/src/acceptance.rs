@@ -18,23 +18,14 @@ pub struct Acceptance {
 impl Acceptance {
     /// `response` is handed to the server transaction at `now`; each `Due::Send` goes the same way.
     pub fn new(response: Message, now: Now, settings: &Settings) -> Acceptance {
-        let cseq = response
-            .view()
-            .cseq()
-            .map(|cseq| cseq.number)
-            .unwrap_or_default();
+        let cseq = response.view().cseq().map(|cseq| cseq.number).unwrap_or_default();
         let resend = Some(Box::new(Resend::new(response, now, settings)));
-        Acceptance {
-            resend,
-            cseq,
-            ceiling_ms: settings.ceiling_ms(),
-        }
+        Acceptance { resend, cseq, ceiling_ms: settings.ceiling_ms() }
     }
 
     /// An ACK of the dialog arrived; `true` when it is the first one for this 2xx.
     pub fn on_ack(&mut self, ack: &View<'_>) -> bool {
-        let ours =
-            ack.method() == Method::Ack && ack.cseq().is_ok_and(|cseq| cseq.number == self.cseq);
+        let ours = ack.method() == Method::Ack && ack.cseq().is_ok_and(|cseq| cseq.number == self.cseq);
         ours && self.resend.take().is_some()
     }
 

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use sip::{Method, Name, ParseError, Scheme, Status, View};
 
 use crate::Side;
-use crate::packed::Packed;
+use crate::packed::{Packed, TEXTS};
 use crate::request::{bare_uri, join_routes};
 
 /// One end of a dialog. About 400 bytes for ordinary values, most of them on the heap in one piece.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialog {
-    pub(crate) text: Packed<5>,
+    pub(crate) text: Packed,
     pub(crate) local_cseq: u32,
     remote_cseq: Option<u32>,
     pub(crate) state: State,
@@ -77,11 +77,10 @@ impl Dialog {
 
     /// The dialog that `response` creates for the sender of `request`: RFC 3261 12.1.2. Early for 1xx, else confirmed.
     pub fn uac(request: &View<'_>, response: &View<'_>) -> Result<Dialog, DialogError> {
-        let status = response
-            .status()
-            .filter(|status| status.code() > 100 && status.code() < 300);
+        let status = response.status().filter(|status| status.code() > 100 && status.code() < 300);
         let status = status.ok_or(DialogError::NoDialog)?;
-        if status.is_provisional() && response.to()?.tag().is_none() {
+        let has_tag = response.to()?.tag().is_some();
+        if status.is_provisional() && !has_tag {
             return Err(DialogError::NoDialog);
         }
         // A 1xx needs no Contact (RFC 3261 table 2), and some phones forget it in the 2xx too.
@@ -97,11 +96,7 @@ impl Dialog {
             )?,
             local_cseq: request.cseq()?.number,
             remote_cseq: None,
-            state: if status.is_provisional() {
-                State::Early
-            } else {
-                State::Confirmed
-            },
+            state: if status.is_provisional() { State::Early } else { State::Confirmed },
             secure: is_sips(request.uri()),
             initiator: Side::Us,
             peer: Peer::default(),
@@ -110,6 +105,7 @@ impl Dialog {
     }
 
     fn from_request(request: &View<'_>, local_tag: &[u8]) -> Result<Dialog, DialogError> {
+        request.from()?;
         let target = target_of(request)?.ok_or(DialogError::Contact)?;
         let mut local = field(request, Name::To);
         if request.to()?.tag().is_none() {
@@ -118,22 +114,11 @@ impl Dialog {
         }
         let routes = join_routes(request, false);
         let dialog = Dialog {
-            text: texts(
-                request.call_id()?,
-                &local,
-                &field(request, Name::From),
-                &target,
-                &routes,
-            )?,
+            text: texts(request.call_id()?, &local, &field(request, Name::From), &target, &routes)?,
             local_cseq: 0,
             remote_cseq: Some(request.cseq()?.number),
             state: State::Early,
-            secure: is_sips(request.uri())
-                && request
-                    .top_via()?
-                    .transport
-                    .to_ascii_uppercase()
-                    .starts_with("TLS"),
+            secure: is_sips(request.uri()) && request.top_via()?.transport.to_ascii_uppercase().starts_with("TLS"),
             initiator: Side::Peer,
             peer: Peer::default(),
         };
@@ -142,15 +127,10 @@ impl Dialog {
 
     /// Whether a message of the peer (request or response) belongs to this dialog: RFC 3261 12.
     pub fn matches(&self, message: &View<'_>) -> bool {
-        let (Ok(from), Ok(to), Ok(call_id)) = (message.from(), message.to(), message.call_id())
-        else {
+        let (Ok(from), Ok(to), Ok(call_id)) = (message.from(), message.to(), message.call_id()) else {
             return false;
         };
-        let (local, remote) = if message.is_request() {
-            (to, from)
-        } else {
-            (from, to)
-        };
+        let (local, remote) = if message.is_request() { (to, from) } else { (from, to) };
         // A peer of RFC 2543 has no tag: the null tag equals itself.
         call_id == self.call_id()
             && local.tag().unwrap_or_default() == self.local_tag()
@@ -184,7 +164,7 @@ impl Dialog {
     pub fn refresh_target(&mut self, request: &View<'_>) -> Result<(), Reject> {
         if refreshes_target(request.method()) {
             if let Some(target) = target_of(request).map_err(DialogError::reject)? {
-                self.set_target(&target);
+                self.set(Text::Target, &target);
             }
         }
         Ok(())
@@ -199,9 +179,7 @@ impl Dialog {
         };
         let method = response.method();
         if status.is_final() && !status.is_success() {
-            let ends = (self.state == State::Early
-                && method == Method::Invite
-                && self.initiator == Side::Us)
+            let ends = (self.state == State::Early && method == Method::Invite && self.initiator == Side::Us)
                 || ends_dialog(status);
             if ends {
                 self.state = State::Terminated;
@@ -211,16 +189,15 @@ impl Dialog {
         if status.code() == 100 || self.state == State::Terminated {
             return Fate::Lives;
         }
+        // Inside a session only what the peer answers for moves the target, not any ringing: RFC 6141 4.
+        let binding = status.is_success() || self.state == State::Early || response.has_option(Name::Require, "100rel");
         if status.is_success() && method == Method::Invite && self.state == State::Early {
             self.state = State::Confirmed;
-            self.set(
-                Text::Routes,
-                &join_routes(response, self.initiator == Side::Us),
-            );
+            self.set(Text::Routes, &join_routes(response, true));
         }
-        if refreshes_target(method) {
+        if binding && refreshes_target(method) {
             if let Ok(Some(target)) = target_of(response) {
-                self.set_target(&target);
+                self.set(Text::Target, &target);
             }
         }
         self.learn(response);
@@ -278,10 +255,7 @@ impl Dialog {
 
     /// URI of the next hop: the first route, else the target (RFC 3261 8.1.2).
     pub fn next_hop(&self) -> &[u8] {
-        match sip::split_commas(self.routes())
-            .next()
-            .and_then(|route| sip::parse_name_addr(route).ok())
-        {
+        match sip::split_commas(self.routes()).next().and_then(|route| sip::parse_name_addr(route).ok()) {
             Some(route) => route.uri,
             None => self.target(),
         }
@@ -317,17 +291,10 @@ impl Dialog {
 
     fn set(&mut self, part: Text, value: &[u8]) {
         // A part that would grow beyond the limit is left as it was; the old way may still work.
-        let others: usize = (0..5)
-            .filter(|at| *at != part as usize)
-            .map(|at| self.text.get(at).len())
-            .sum();
+        let others = self.text.len() - self.get(part).len();
         if others + value.len() <= TEXT_BYTES_MAX {
             self.text.set(part as usize, value);
         }
-    }
-
-    fn set_target(&mut self, target: &[u8]) {
-        self.set(Text::Target, target);
     }
 
     fn learned(mut self, message: &View<'_>) -> Dialog {
@@ -388,18 +355,12 @@ impl std::error::Error for DialogError {}
 
 /// Whether a request of this method, or its 2xx, moves the remote target: RFC 3261 12.2, RFC 3311 5, RFC 6665 4.4.1.
 fn refreshes_target(method: Method<'_>) -> bool {
-    matches!(
-        method,
-        Method::Invite | Method::Update | Method::Subscribe | Method::Notify
-    )
+    matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify)
 }
 
 /// Refusals that end the dialog and not only the transaction: RFC 3261 12.2.1.2 and RFC 5057 5.1.
 fn ends_dialog(status: Status) -> bool {
-    matches!(
-        status.code(),
-        404 | 408 | 410 | 416 | 481 | 482 | 484 | 485 | 502 | 604
-    )
+    matches!(status.code(), 404 | 408 | 410 | 416 | 481 | 482 | 484 | 485 | 502 | 604)
 }
 
 /// The one Contact as a URI that may stand in a start line; `None` when there is none.
@@ -411,24 +372,12 @@ fn target_of(message: &View<'_>) -> Result<Option<Vec<u8>>, DialogError> {
     let contact = contact?;
     let usable = !contact.is_star()
         && contacts.next().is_none()
-        && contact
-            .uri()
-            .is_ok_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips));
-    if usable {
-        Ok(Some(bare_uri(contact.uri)))
-    } else {
-        Err(DialogError::Contact)
-    }
+        && contact.uri().is_ok_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips));
+    if usable { Ok(Some(bare_uri(contact.uri))) } else { Err(DialogError::Contact) }
 }
 
-fn texts(
-    call_id: &[u8],
-    local: &[u8],
-    remote: &[u8],
-    target: &[u8],
-    routes: &[u8],
-) -> Result<Packed<5>, DialogError> {
-    let texts = [call_id, local, remote, target, routes];
+fn texts(call_id: &[u8], local: &[u8], remote: &[u8], target: &[u8], routes: &[u8]) -> Result<Packed, DialogError> {
+    let texts: [&[u8]; TEXTS] = [call_id, local, remote, target, routes];
     if texts.iter().map(|text| text.len()).sum::<usize>() > TEXT_BYTES_MAX {
         return Err(DialogError::TooLong);
     }
@@ -440,15 +389,11 @@ fn field(message: &View<'_>, name: Name) -> Vec<u8> {
 }
 
 fn tag_of(value: &[u8]) -> &[u8] {
-    sip::parse_name_addr(value)
-        .ok()
-        .and_then(|address| address.tag())
-        .unwrap_or_default()
+    sip::parse_name_addr(value).ok().and_then(|address| address.tag()).unwrap_or_default()
 }
 
 fn is_sips(uri: &[u8]) -> bool {
-    uri.get(..5)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
 }
 
 /// Longest sum of Call-ID, From, To, Contact URI and route set that a dialog keeps, bytes.

@@ -31,9 +31,7 @@ impl Pending {
     pub fn admit(&self, method: Method<'_>, seed: u64) -> Result<(), Reject> {
         match method {
             Method::Invite | Method::Update if self.has(Side::Peer, method) => Err(busy(seed)),
-            Method::Invite if self.has(Side::Us, method) => {
-                Err(Reject::new(Status::REQUEST_PENDING))
-            }
+            Method::Invite if self.has(Side::Us, method) => Err(Reject::new(Status::REQUEST_PENDING)),
             _ => Ok(()),
         }
     }

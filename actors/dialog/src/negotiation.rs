@@ -121,10 +121,7 @@ impl Negotiation {
     }
 
     fn invite(&mut self, by: Side, has: bool) -> Result<Part, Breach> {
-        let holder = self
-            .invite
-            .map(|(caller, _)| caller)
-            .or(self.offer.map(|(by, _)| by));
+        let holder = self.invite.map(|(caller, _)| caller).or(self.offer.map(|(by, _)| by));
         match holder {
             Some(holder) if holder == by => Err(Breach::Busy),
             Some(_) => Err(Breach::Glare),

@@ -37,24 +37,13 @@ impl Provisionals {
     /// For the INVITE with this CSeq number; `seed` chooses the first RSeq, 1 to 2**31 - 1.
     pub fn new(invite_cseq: u32, seed: u64) -> Provisionals {
         let next_rseq = 1 + (seed % u64::from(RSEQ_FIRST_MAX)) as u32;
-        Provisionals {
-            cseq: invite_cseq,
-            next_rseq,
-            current: None,
-            waiting: VecDeque::new(),
-            stopped: false,
-        }
+        Provisionals { cseq: invite_cseq, next_rseq, current: None, waiting: VecDeque::new(), stopped: false }
     }
 
     /// Makes a provisional response (101 to 199, without Require and RSeq) reliable.
     ///
     /// Returns what the server transaction has to send now; `None` when it waits for an earlier PRACK, or when the final response is out.
-    pub fn push(
-        &mut self,
-        response: Builder,
-        now: Now,
-        settings: &Settings,
-    ) -> Result<Option<Message>, QueueFull> {
+    pub fn push(&mut self, response: Builder, now: Now, settings: &Settings) -> Result<Option<Message>, QueueFull> {
         if self.stopped {
             return Ok(None);
         }
@@ -63,10 +52,7 @@ impl Provisionals {
         }
         let rseq = self.next_rseq;
         self.next_rseq = rseq.saturating_add(1);
-        let response = response
-            .header(Name::Require, "100rel")
-            .header(Name::RSeq, rseq.to_string())
-            .build();
+        let response = response.header(Name::Require, "100rel").header(Name::RSeq, rseq.to_string()).build();
         if self.current.is_some() {
             self.waiting.push_back(response);
             return Ok(None);
@@ -77,30 +63,16 @@ impl Provisionals {
     /// A PRACK of the dialog arrived. `Ok` carries the next response that may go out now.
     ///
     /// Errors: `Reject` 400 for an unreadable RAck, 481 when it acknowledges nothing that waits (RFC 3262 3).
-    pub fn on_prack(
-        &mut self,
-        prack: &View<'_>,
-        now: Now,
-        settings: &Settings,
-    ) -> Result<Option<Message>, Reject> {
-        let rack = prack
-            .header(Name::RAck)
-            .ok_or(Reject::new(Status::BAD_REQUEST).reason("Missing RAck"))?;
+    pub fn on_prack(&mut self, prack: &View<'_>, now: Now, settings: &Settings) -> Result<Option<Message>, Reject> {
+        let rack = prack.header(Name::RAck).ok_or(Reject::new(Status::BAD_REQUEST).reason("Missing RAck"))?;
         let rack = sip::unfold(rack);
-        let (rseq, cseq) = sip::parse_rack(&rack)
-            .map_err(|_| Reject::new(Status::BAD_REQUEST).reason("Bad RAck"))?;
-        let waiting = self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.rseq == rseq);
+        let (rseq, cseq) = sip::parse_rack(&rack).map_err(|_| Reject::new(Status::BAD_REQUEST).reason("Bad RAck"))?;
+        let waiting = self.current.as_ref().is_some_and(|current| current.rseq == rseq);
         if !waiting || cseq.number != self.cseq || cseq.method != Method::Invite {
             return Err(Reject::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
         }
         self.current = None;
-        Ok(self
-            .waiting
-            .pop_front()
-            .map(|next| self.launch(next, now, settings)))
+        Ok(self.waiting.pop_front().map(|next| self.launch(next, now, settings)))
     }
 
     /// The final response goes out: unsent ones are dropped, nothing is resent any more.
@@ -115,14 +87,8 @@ impl Provisionals {
     /// Whether a 2xx must wait: a session description that was sent is not acknowledged yet (RFC 3262 3).
     pub fn holds_success(&self) -> bool {
         !self.stopped
-            && (self
-                .current
-                .as_ref()
-                .is_some_and(|current| current.has_session)
-                || self
-                    .waiting
-                    .iter()
-                    .any(|waiting| !waiting.view().body().is_empty()))
+            && (self.current.as_ref().is_some_and(|current| current.has_session)
+                || self.waiting.iter().any(|waiting| !waiting.view().body().is_empty()))
     }
 
     /// Whether some response still waits for its PRACK.
@@ -141,11 +107,7 @@ impl Provisionals {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        self.current
-            .as_ref()?
-            .resend
-            .as_ref()
-            .map(|resend| resend.deadline())
+        self.current.as_ref()?.resend.as_ref().map(|resend| resend.deadline())
     }
 
     fn launch(&mut self, response: Message, now: Now, settings: &Settings) -> Message {
@@ -153,11 +115,7 @@ impl Provisionals {
         let rseq = view.number(Name::RSeq).ok().flatten().unwrap_or_default();
         let has_session = !view.body().is_empty();
         let resend = Some(Resend::new(response.clone(), now, settings));
-        self.current = Some(Box::new(Current {
-            rseq,
-            has_session,
-            resend,
-        }));
+        self.current = Some(Box::new(Current { rseq, has_session, resend }));
         response
     }
 }

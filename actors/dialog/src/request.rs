@@ -29,28 +29,14 @@ impl Dialog {
 
     /// The ACK for a 2xx: the CSeq number of its INVITE (RFC 3261 13.2.2.4); the caller adds credentials and answer.
     pub fn ack(&self, invite_cseq: u32, hop: &Hop<'_>) -> Builder {
-        self.build(
-            Method::Ack,
-            invite_cseq,
-            &Hop {
-                contact: b"",
-                ..*hop
-            },
-        )
+        self.build(Method::Ack, invite_cseq, &Hop { contact: b"", ..*hop })
     }
 
     /// The PRACK for a reliable provisional response (RFC 3262 4); the caller adds an answer or offer.
     pub fn prack(&mut self, response: &View<'_>, hop: &Hop<'_>) -> Builder {
         let (rseq, cseq) = (response.header(Name::RSeq), response.header(Name::CSeq));
         let rack = [rseq.unwrap_or_default(), cseq.unwrap_or_default()].join(&b' ');
-        self.request(
-            Method::Prack,
-            &Hop {
-                contact: b"",
-                ..*hop
-            },
-        )
-        .header(Name::RAck, sip::unfold(&rack))
+        self.request(Method::Prack, &Hop { contact: b"", ..*hop }).header(Name::RAck, sip::unfold(&rack))
     }
 
     fn build(&self, method: Method<'_>, cseq: u32, hop: &Hop<'_>) -> Builder {
@@ -58,21 +44,13 @@ impl Dialog {
         let builder = Builder::request(method, &uri)
             .header(Name::Via, hop.via)
             .header(Name::MaxForwards, hop.max_forwards.to_string());
-        let builder = if route.is_empty() {
-            builder
-        } else {
-            builder.header(Name::Route, route)
-        };
+        let builder = if route.is_empty() { builder } else { builder.header(Name::Route, route) };
         let builder = builder
             .header(Name::From, self.local())
             .header(Name::To, self.remote())
             .header(Name::CallId, self.call_id())
             .header(Name::CSeq, format!("{cseq} {method}"));
-        if hop.contact.is_empty() {
-            builder
-        } else {
-            builder.header(Name::Contact, hop.contact)
-        }
+        if hop.contact.is_empty() { builder } else { builder.header(Name::Contact, hop.contact) }
     }
 
     /// Request-URI and Route value: RFC 3261 12.2.1.1.
@@ -108,30 +86,20 @@ pub(crate) fn join_routes(message: &View<'_>, reverse: bool) -> Vec<u8> {
 
 /// The URI without what may not stand in a start line: headers and the `method` parameter (RFC 3261 19.1.1 table 1).
 pub(crate) fn bare_uri(uri: &[u8]) -> Vec<u8> {
-    let end = uri
-        .iter()
-        .position(|&byte| byte == b'?')
-        .unwrap_or(uri.len());
+    // `?` and `;` may stand in a user part, so only what follows the host counts.
+    let host = uri.iter().position(|&byte| byte == b'@').map_or(0, |at| at + 1);
+    let end = uri[host..].iter().position(|&byte| byte == b'?').map_or(uri.len(), |at| host + at);
     let mut bare = uri[..end].to_vec();
-    // `;` may stand in a user part, so only what follows the host counts.
-    let host = bare
-        .iter()
-        .position(|&byte| byte == b'@')
-        .map_or(0, |at| at + 1);
     if let Some(at) = position(&bare[host..], b";method=") {
         let start = host + at;
-        let length = bare[start + 1..]
-            .iter()
-            .position(|&byte| byte == b';')
-            .map_or(bare.len() - start, |end| end + 1);
+        let length = bare[start + 1..].iter().position(|&byte| byte == b';').map_or(bare.len() - start, |end| end + 1);
         bare.drain(start..start + length);
     }
     bare
 }
 
 fn position(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len())
-        .position(|window| window.eq_ignore_ascii_case(part))
+    text.windows(part.len()).position(|window| window.eq_ignore_ascii_case(part))
 }
 
 #[cfg(test)]

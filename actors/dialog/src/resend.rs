@@ -30,12 +30,7 @@ impl Resend {
     pub fn new(message: Message, now: Now, settings: &Settings) -> Resend {
         let interval_ms = settings.first_ms();
         let next = now.instant + millis(interval_ms);
-        Resend {
-            message,
-            next,
-            end: now.instant + millis(interval_ms) * 64,
-            interval_ms,
-        }
+        Resend { message, next, end: now.instant + millis(interval_ms) * 64, interval_ms }
     }
 
     pub fn deadline(&self) -> Instant {

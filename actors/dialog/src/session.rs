@@ -55,15 +55,9 @@ impl SessionOffer {
     pub fn of(request: &View<'_>) -> SessionOffer {
         SessionOffer {
             interval_s: request.number(Name::SessionExpires).ok().flatten(),
-            least_s: request
-                .number(Name::MinSe)
-                .ok()
-                .flatten()
-                .unwrap_or(LEAST_S)
-                .max(LEAST_S),
+            least_s: request.number(Name::MinSe).ok().flatten().unwrap_or(LEAST_S).max(LEAST_S),
             refresher: refresher_of(request),
-            supported: request.has_option(Name::Supported, "timer")
-                || request.has_option(Name::Require, "timer"),
+            supported: request.has_option(Name::Supported, "timer") || request.has_option(Name::Require, "timer"),
         }
     }
 
@@ -72,11 +66,7 @@ impl SessionOffer {
     /// Errors: `Reject` 422 with Min-SE when it is shorter than ours and the peer knows what that means (RFC 4028 9).
     pub fn check(&self, settings: &Settings) -> Result<(), Reject> {
         match self.interval_s {
-            Some(interval_s)
-                if self.supported
-                    && interval_s < settings.least_s()
-                    && settings.session_max_s > 0 =>
-            {
+            Some(interval_s) if self.supported && interval_s < settings.least_s() && settings.session_max_s > 0 => {
                 let least_s = settings.least_s().to_string();
                 Err(Reject::new(Status::SESSION_INTERVAL_TOO_SMALL).header(Name::MinSe, least_s))
             }
@@ -99,21 +89,13 @@ impl SessionTimer {
         // Min-SE is obligatory in the repetition after a 422 and superfluous at its default (RFC 4028 7.1, 7.4).
         let least_s = self.least_s.max(settings.least_s());
         let request = request.header(Name::SessionExpires, expires);
-        if least_s > LEAST_S {
-            request.header(Name::MinSe, least_s.to_string())
-        } else {
-            request
-        }
+        if least_s > LEAST_S { request.header(Name::MinSe, least_s.to_string()) } else { request }
     }
 
     /// The peer accepted our INVITE or UPDATE: what its 2xx says holds from now on (RFC 4028 7.2).
     pub fn on_success(&mut self, response: &View<'_>, now: Now, settings: &Settings) {
         self.refusals = 0;
-        let interval_s = response
-            .number(Name::SessionExpires)
-            .ok()
-            .flatten()
-            .filter(|_| settings.session_max_s > 0);
+        let interval_s = response.number(Name::SessionExpires).ok().flatten().filter(|_| settings.session_max_s > 0);
         match (interval_s, self.wanted_s(settings)) {
             (Some(interval_s), _) => {
                 let refresher = match refresher_of(response) {
@@ -124,9 +106,7 @@ impl SessionTimer {
                 self.start(interval_s, refresher, now, settings);
             }
             // Nobody beyond knows session timers: we may still ask from time to time whether the peer lives.
-            (None, Some(interval_s)) if settings.refresh => {
-                self.start(interval_s, Side::Us, now, settings)
-            }
+            (None, Some(interval_s)) if settings.refresh => self.start(interval_s, Side::Us, now, settings),
             (None, _) => self.stop(),
         }
     }
@@ -134,12 +114,9 @@ impl SessionTimer {
     /// The peer refused our request with 422: whether to repeat it with the longer interval (RFC 4028 7.4).
     pub fn on_refusal(&mut self, response: &View<'_>, settings: &Settings) -> bool {
         let least_s = response.number(Name::MinSe).ok().flatten().unwrap_or(0);
-        let longer = least_s > self.least_s.max(self.interval_s)
-            || least_s > self.wanted_s(settings).unwrap_or(0);
-        if !longer
-            || least_s > settings.session_max_s
-            || self.refusals >= settings.session_retries_max
-        {
+        // A 422 that asks for no more than we offered would be refused for ever.
+        let longer = self.wanted_s(settings).is_some_and(|wanted_s| least_s > wanted_s);
+        if !longer || least_s > settings.session_max_s || self.refusals >= settings.session_retries_max {
             return false;
         }
         self.refusals += 1;
@@ -148,24 +125,14 @@ impl SessionTimer {
     }
 
     /// We accept the peer's request: settles interval and refresher, and writes them into our 2xx (RFC 4028 9).
-    pub fn accept(
-        &mut self,
-        offer: SessionOffer,
-        response: Builder,
-        now: Now,
-        settings: &Settings,
-    ) -> Builder {
+    pub fn accept(&mut self, offer: SessionOffer, response: Builder, now: Now, settings: &Settings) -> Builder {
         self.least_s = self.least_s.max(offer.least_s);
         let asked_s = offer.interval_s.filter(|_| settings.session_max_s > 0);
         let interval_s = match (asked_s, self.wanted_s(settings)) {
             // Only shorter than asked is allowed, and never under anybody's minimum.
             (Some(asked_s), wanted_s) => {
                 let floor_s = offer.least_s.max(settings.least_s());
-                wanted_s
-                    .unwrap_or(asked_s)
-                    .min(asked_s)
-                    .min(settings.session_max_s)
-                    .max(floor_s)
+                wanted_s.unwrap_or(asked_s).min(asked_s).min(settings.session_max_s).max(floor_s)
             }
             (None, Some(wanted_s)) if settings.refresh || offer.supported => wanted_s,
             (None, _) => {
@@ -180,20 +147,9 @@ impl SessionTimer {
             _ => Side::Us,
         };
         self.start(interval_s, refresher, now, settings);
-        let who = if refresher == Side::Peer {
-            "uac"
-        } else {
-            "uas"
-        };
-        let response = response.header(
-            Name::SessionExpires,
-            format!("{interval_s};refresher={who}"),
-        );
-        if offer.supported {
-            response.header(Name::Require, "timer")
-        } else {
-            response
-        }
+        let who = if refresher == Side::Peer { "uac" } else { "uas" };
+        let response = response.header(Name::SessionExpires, format!("{interval_s};refresher={who}"));
+        if offer.supported { response.header(Name::Require, "timer") } else { response }
     }
 
     /// Our refresh failed in a way that does not end the session (491, 500): try again after `delay`.
@@ -205,11 +161,7 @@ impl SessionTimer {
 
     /// No session timer any more.
     pub fn stop(&mut self) {
-        *self = SessionTimer {
-            least_s: self.least_s,
-            refusals: self.refusals,
-            ..SessionTimer::default()
-        };
+        *self = SessionTimer { least_s: self.least_s, refusals: self.refusals, ..SessionTimer::default() };
     }
 
     /// Says once what is due; call until `None`.
@@ -226,10 +178,7 @@ impl SessionTimer {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        [self.refresh_at, self.expires_at]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.refresh_at, self.expires_at].into_iter().flatten().min()
     }
 
     /// Agreed interval in seconds and who refreshes; `None` when there is none.
@@ -245,9 +194,7 @@ impl SessionTimer {
         // Refresh at half; give up min(32 s, a third) before the end: RFC 4028 10.
         let refresh_at = now.instant + Duration::from_millis(u64::from(interval_s) * 500);
         self.refresh_at = (refresher == Side::Us).then_some(refresh_at);
-        self.expires_at = Some(
-            now.instant + Duration::from_secs(u64::from(interval_s - (interval_s / 3).min(32))),
-        );
+        self.expires_at = Some(now.instant + Duration::from_secs(u64::from(interval_s - (interval_s / 3).min(32))));
     }
 
     /// The interval we ask for, seconds: the agreed one, else the configured one, never below what the peer side demands.
@@ -255,11 +202,7 @@ impl SessionTimer {
         if settings.session_max_s == 0 {
             return None;
         }
-        let wanted_s = if self.interval_s > 0 {
-            self.interval_s
-        } else {
-            settings.session_expires_s
-        };
+        let wanted_s = if self.interval_s > 0 { self.interval_s } else { settings.session_expires_s };
         (wanted_s > 0).then(|| wanted_s.max(settings.least_s()).max(self.least_s))
     }
 }

@@ -32,12 +32,7 @@ impl<'a> Replaces<'a> {
             }
         }
         let call_id = value[..end].trim_ascii();
-        let replaces = Replaces {
-            call_id,
-            to_tag: to_tag?,
-            from_tag: from_tag?,
-            early_only,
-        };
+        let replaces = Replaces { call_id, to_tag: to_tag?, from_tag: from_tag?, early_only };
         (!call_id.is_empty()).then_some(replaces)
     }
 
@@ -45,11 +40,7 @@ impl<'a> Replaces<'a> {
     pub fn of(request: &View<'a>) -> Option<Replaces<'a>> {
         let mut values = request.headers(sip::Name::Replaces);
         let value = values.next()?;
-        if values.next().is_some() {
-            None
-        } else {
-            Replaces::parse(value)
-        }
+        if values.next().is_some() { None } else { Replaces::parse(value) }
     }
 
     /// Whether it means this dialog of ours: its to-tag is our tag (RFC 3891 3); a null tag may be written as 0.

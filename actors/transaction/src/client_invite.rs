@@ -57,30 +57,15 @@ enum Timer {
 
 impl ClientInvite {
     /// Sends `invite` for the first time; `reliable` says whether the transport resends by itself.
-    pub fn new(
-        invite: Message,
-        reliable: bool,
-        now: Now,
-        timings: &Timings,
-        out: &mut Events,
-    ) -> ClientInvite {
+    pub fn new(invite: Message, reliable: bool, now: Now, timings: &Timings, out: &mut Events) -> ClientInvite {
         let mut timers = Timers::new();
         out.send(&invite);
         if !reliable {
             timers.set(Timer::A, now.instant + millis(timings.first_ms()));
         }
         timers.set(Timer::B, now.instant + timings.transaction());
-        let state = State::Calling {
-            invite: Box::new(invite),
-            resend_ms: timings.first_ms(),
-            cancel: None,
-        };
-        ClientInvite {
-            state,
-            timers,
-            timings: *timings,
-            reliable,
-        }
+        let state = State::Calling { invite: Box::new(invite), resend_ms: timings.first_ms(), cancel: None };
+        ClientInvite { state, timers, timings: *timings, reliable }
     }
 
     /// A response with the key of this transaction arrived.
@@ -97,18 +82,12 @@ impl ClientInvite {
                 }
                 out.to_user(response);
             }
-            (State::Calling { .. } | State::Proceeding { .. }, Class::Success) => {
-                self.accept(response, now, out)
-            }
-            (State::Calling { .. } | State::Proceeding { .. }, _) => {
-                self.complete(response, now, out)
-            }
-            (State::Accepted { acks }, Class::Success) => {
-                match acknowledged(acks, &response.view()) {
-                    Some(ack) => out.push(Event::Ack(ack.clone())),
-                    None => out.to_user(response),
-                }
-            }
+            (State::Calling { .. } | State::Proceeding { .. }, Class::Success) => self.accept(response, now, out),
+            (State::Calling { .. } | State::Proceeding { .. }, _) => self.complete(response, now, out),
+            (State::Accepted { acks }, Class::Success) => match acknowledged(acks, &response.view()) {
+                Some(ack) => out.push(Event::Ack(ack.clone())),
+                None => out.to_user(response),
+            },
             (State::Completed { ack }, class) if class > Class::Success => out.send(ack),
             (State::Accepted { .. } | State::Completed { .. } | State::Terminated, _) => {}
         }
@@ -117,9 +96,7 @@ impl ClientInvite {
     /// Remembers the ACK that the user sent for a 2xx, for repetitions of that 2xx (matched by To tag).
     pub fn acknowledge(&mut self, ack: Message) {
         if let State::Accepted { acks } = &mut self.state {
-            let known = acks
-                .iter()
-                .position(|known| same_to_tag(&known.view(), &ack.view()));
+            let known = acks.iter().position(|known| same_to_tag(&known.view(), &ack.view()));
             match known {
                 Some(at) => acks[at] = ack,
                 None if acks.len() < ANSWERS_MAX => acks.push(ack),
@@ -137,18 +114,11 @@ impl ClientInvite {
             State::Calling { cancel, .. } if cancel.is_none() => {
                 *cancel = Some(reason.unwrap_or_default().as_bytes().into());
             }
-            State::Proceeding {
-                invite,
-                cancelled: cancelled @ false,
-            } => {
+            State::Proceeding { invite, cancelled: cancelled @ false } => {
                 *cancelled = true;
-                out.push(Event::Cancel(construct::cancel(
-                    &invite.view(),
-                    reason.map(str::as_bytes),
-                )));
+                out.push(Event::Cancel(construct::cancel(&invite.view(), reason.map(str::as_bytes))));
                 self.timers.cancel(&Timer::C);
-                self.timers
-                    .set(Timer::Cancelled, now.instant + self.timings.transaction());
+                self.timers.set(Timer::Cancelled, now.instant + self.timings.transaction());
             }
             _ => {}
         }
@@ -215,10 +185,7 @@ impl ClientInvite {
 
     fn resend(&mut self, now: Now, out: &mut Events) {
         // Timer A doubles without a ceiling; only E and G stop at T2. RFC 3261 17.1.1.2.
-        if let State::Calling {
-            invite, resend_ms, ..
-        } = &mut self.state
-        {
+        if let State::Calling { invite, resend_ms, .. } = &mut self.state {
             out.send(invite);
             *resend_ms = resend_ms.saturating_mul(2);
             self.timers.set(Timer::A, now.instant + millis(*resend_ms));
@@ -226,23 +193,16 @@ impl ClientInvite {
     }
 
     fn proceed(&mut self, response: Message, now: Now, out: &mut Events) {
-        let State::Calling { invite, cancel, .. } =
-            std::mem::replace(&mut self.state, State::Terminated)
-        else {
+        let State::Calling { invite, cancel, .. } = std::mem::replace(&mut self.state, State::Terminated) else {
             return;
         };
-        self.state = State::Proceeding {
-            invite,
-            cancelled: false,
-        };
+        self.state = State::Proceeding { invite, cancelled: false };
         self.timers.cancel(&Timer::A);
         self.timers.cancel(&Timer::B);
         self.restart_c(now);
         out.to_user(response);
         if let Some(reason) = cancel {
-            let reason = std::str::from_utf8(&reason)
-                .ok()
-                .filter(|reason| !reason.is_empty());
+            let reason = std::str::from_utf8(&reason).ok().filter(|reason| !reason.is_empty());
             self.cancel(reason, now, out);
         }
     }
@@ -250,8 +210,7 @@ impl ClientInvite {
     fn accept(&mut self, response: Message, now: Now, out: &mut Events) {
         self.state = State::Accepted { acks: Vec::new() };
         self.timers = Timers::new();
-        self.timers
-            .set(Timer::M, now.instant + self.timings.transaction());
+        self.timers.set(Timer::M, now.instant + self.timings.transaction());
         out.to_user(response);
     }
 
@@ -265,14 +224,12 @@ impl ClientInvite {
         }
         self.state = State::Completed { ack: Box::new(ack) };
         self.timers = Timers::new();
-        self.timers
-            .set(Timer::D, now.instant + millis(self.timings.timer_d_ms));
+        self.timers.set(Timer::D, now.instant + millis(self.timings.timer_d_ms));
     }
 
     fn restart_c(&mut self, now: Now) {
         if self.timings.timer_c_ms > 0 {
-            self.timers
-                .set(Timer::C, now.instant + millis(self.timings.timer_c_ms));
+            self.timers.set(Timer::C, now.instant + millis(self.timings.timer_c_ms));
         }
     }
 

@@ -18,13 +18,8 @@ pub struct ClientNonInvite {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum State {
-    Trying {
-        request: Box<Message>,
-        resend_ms: u32,
-    },
-    Proceeding {
-        request: Box<Message>,
-    },
+    Trying { request: Box<Message>, resend_ms: u32 },
+    Proceeding { request: Box<Message> },
     Completed,
     Terminated,
 }
@@ -41,29 +36,15 @@ enum Timer {
 
 impl ClientNonInvite {
     /// Sends `request` for the first time; `reliable` says whether the transport resends by itself.
-    pub fn new(
-        request: Message,
-        reliable: bool,
-        now: Now,
-        timings: &Timings,
-        out: &mut Events,
-    ) -> ClientNonInvite {
+    pub fn new(request: Message, reliable: bool, now: Now, timings: &Timings, out: &mut Events) -> ClientNonInvite {
         let mut timers = Timers::new();
         out.send(&request);
         if !reliable {
             timers.set(Timer::E, now.instant + millis(timings.first_ms()));
         }
         timers.set(Timer::F, now.instant + timings.transaction());
-        let state = State::Trying {
-            request: Box::new(request),
-            resend_ms: timings.first_ms(),
-        };
-        ClientNonInvite {
-            state,
-            timers,
-            timings: *timings,
-            reliable,
-        }
+        let state = State::Trying { request: Box::new(request), resend_ms: timings.first_ms() };
+        ClientNonInvite { state, timers, timings: *timings, reliable }
     }
 
     /// A response with the key of this transaction arrived.
@@ -75,9 +56,7 @@ impl ClientNonInvite {
             State::Completed | State::Terminated => {}
             _ if status.is_final() => self.complete(response, now, out),
             State::Trying { .. } => {
-                if let State::Trying { request, .. } =
-                    std::mem::replace(&mut self.state, State::Terminated)
-                {
+                if let State::Trying { request, .. } = std::mem::replace(&mut self.state, State::Terminated) {
                     self.state = State::Proceeding { request };
                 }
                 out.to_user(response);
@@ -163,8 +142,7 @@ impl ClientNonInvite {
         }
         self.state = State::Completed;
         self.timers = Timers::new();
-        self.timers
-            .set(Timer::K, now.instant + self.timings.straggler());
+        self.timers.set(Timer::K, now.instant + self.timings.straggler());
     }
 
     fn terminate(&mut self, out: &mut Events) {

@@ -5,8 +5,7 @@ use sip::{Builder, Message, Method, Name, Status, View};
 /// The ACK for a final response other than 2xx: RFC 3261 17.1.1.3.
 pub fn ack_failure(invite: &View<'_>, response: &View<'_>) -> Message {
     let ack = hop_by_hop(invite, Method::Ack);
-    ack.header(Name::To, response.header(Name::To).unwrap_or_default())
-        .build()
+    ack.header(Name::To, response.header(Name::To).unwrap_or_default()).build()
 }
 
 /// The CANCEL for a request that is under way: RFC 3261 9.1; `reason` is a Reason value (RFC 3326).
@@ -28,10 +27,7 @@ pub fn trying(request: &View<'_>) -> Message {
 fn hop_by_hop(request: &View<'_>, method: Method<'_>) -> Builder {
     let number = request.cseq().map(|cseq| cseq.number).unwrap_or_default();
     Builder::request(method, request.uri())
-        .header(
-            Name::Via,
-            request.values(Name::Via).next().unwrap_or_default(),
-        )
+        .header(Name::Via, request.values(Name::Via).next().unwrap_or_default())
         .header(Name::MaxForwards, "70")
         .copy(request, Name::Route)
         .copy(request, Name::From)

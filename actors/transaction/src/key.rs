@@ -24,11 +24,7 @@ pub fn invite_key(request: &View<'_>) -> Result<TransactionKey, ParseError> {
 pub fn client_key(message: &View<'_>) -> Result<TransactionKey, ParseError> {
     let via = message.top_via()?;
     let method = message.cseq()?.method;
-    Ok(key(&[
-        b"client",
-        via.branch().unwrap_or_default(),
-        method.as_str().as_bytes(),
-    ]))
+    Ok(key(&[b"client", via.branch().unwrap_or_default(), method.as_str().as_bytes()]))
 }
 
 /// Equal for the copies of one request that came by different paths: RFC 3261 8.2.2.2.
@@ -49,34 +45,19 @@ pub fn merge_key(request: &View<'_>) -> Result<TransactionKey, ParseError> {
 
 /// Whether this branch was made to RFC 3261 8.1.1.7, so that it names the transaction by itself.
 pub(crate) fn is_unique(branch: Option<&[u8]>) -> bool {
-    branch.is_some_and(|branch| {
-        branch.len() > COOKIE.len() && branch[..COOKIE.len()].eq_ignore_ascii_case(COOKIE)
-    })
+    branch.is_some_and(|branch| branch.len() > COOKIE.len() && branch[..COOKIE.len()].eq_ignore_ascii_case(COOKIE))
 }
 
 fn request_key(request: &View<'_>, method: Method<'_>) -> Result<TransactionKey, ParseError> {
     let via = request.top_via()?;
-    let method = if method == Method::Ack {
-        Method::Invite
-    } else {
-        method
-    };
+    let method = if method == Method::Ack { Method::Invite } else { method };
     let sent_by = sent_by(&via);
     if let Some(branch) = via.branch().filter(|branch| is_unique(Some(branch))) {
-        return Ok(key(&[
-            b"server",
-            branch,
-            &sent_by,
-            method.as_str().as_bytes(),
-        ]));
+        return Ok(key(&[b"server", branch, &sent_by, method.as_str().as_bytes()]));
     }
     let (from, to, cseq) = (request.from()?, request.to()?, request.cseq()?);
     // The ACK carries the tag of our response where the INVITE had none; `ServerInvite` compares that one.
-    let to_tag = if method == Method::Invite {
-        b""
-    } else {
-        to.tag().unwrap_or_default()
-    };
+    let to_tag = if method == Method::Invite { b"" } else { to.tag().unwrap_or_default() };
     Ok(key(&[
         b"server 2543",
         request.uri(),
@@ -91,16 +72,8 @@ fn request_key(request: &View<'_>, method: Method<'_>) -> Result<TransactionKey,
 }
 
 fn sent_by(via: &sip::Via<'_>) -> Vec<u8> {
-    let port = via
-        .port
-        .unwrap_or(if via.transport.eq_ignore_ascii_case("TLS") {
-            5061
-        } else {
-            5060
-        });
-    format!("{}:{port}", via.host)
-        .to_ascii_lowercase()
-        .into_bytes()
+    let port = via.port.unwrap_or(if via.transport.eq_ignore_ascii_case("TLS") { 5061 } else { 5060 });
+    format!("{}:{port}", via.host).to_ascii_lowercase().into_bytes()
 }
 
 fn key(parts: &[&[u8]]) -> TransactionKey {

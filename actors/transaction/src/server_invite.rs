@@ -55,46 +55,26 @@ enum Timer {
 impl ServerInvite {
     /// Takes up `invite`; 100 Trying goes out after `Timings::trying_ms` unless the user answers first.
     // Deviation: 17.2.1 allows 200 ms before 100 Trying; by default we send it at once, edges are one hop away.
-    pub fn new(
-        invite: Message,
-        reliable: bool,
-        now: Now,
-        timings: &Timings,
-        out: &mut Events,
-    ) -> ServerInvite {
+    pub fn new(invite: Message, reliable: bool, now: Now, timings: &Timings, out: &mut Events) -> ServerInvite {
         let mut timers = Timers::new();
         let unique = is_unique(invite.view().top_via().ok().and_then(|via| via.branch()));
         let state = if timings.trying_ms == 0 {
             let trying = construct::trying(&invite.view());
             out.send(&trying);
-            State::Proceeding {
-                response: Box::new(trying),
-            }
+            State::Proceeding { response: Box::new(trying) }
         } else {
             timers.set(Timer::Trying, now.instant + millis(timings.trying_ms));
-            State::Fresh {
-                invite: Box::new(invite),
-            }
+            State::Fresh { invite: Box::new(invite) }
         };
-        ServerInvite {
-            state,
-            timers,
-            timings: *timings,
-            reliable,
-            unique,
-        }
+        ServerInvite { state, timers, timings: *timings, reliable, unique }
     }
 
     /// A repeated INVITE or an ACK with the key of this transaction arrived.
     pub fn on_request(&mut self, request: Message, now: Now, out: &mut Events) {
         let is_ack = request.view().method() == Method::Ack;
         match &self.state {
-            State::Proceeding { response } | State::Completed { response, .. } if !is_ack => {
-                out.send(response)
-            }
-            State::Completed { response, .. } if self.unique || same_tags(response, &request) => {
-                self.confirm(now, out)
-            }
+            State::Proceeding { response } | State::Completed { response, .. } if !is_ack => out.send(response),
+            State::Completed { response, .. } if self.unique || same_tags(response, &request) => self.confirm(now, out),
             State::Accepted if is_ack => out.to_user(request),
             _ => {}
         }
@@ -111,16 +91,13 @@ impl ServerInvite {
             (State::Fresh { .. } | State::Proceeding { .. }, Class::Provisional) => {
                 out.send(&response);
                 self.timers.cancel(&Timer::Trying);
-                self.state = State::Proceeding {
-                    response: Box::new(response),
-                };
+                self.state = State::Proceeding { response: Box::new(response) };
             }
             (State::Fresh { .. } | State::Proceeding { .. }, Class::Success) => {
                 out.send(&response);
                 self.state = State::Accepted;
                 self.timers = Timers::new();
-                self.timers
-                    .set(Timer::L, now.instant + self.timings.transaction());
+                self.timers.set(Timer::L, now.instant + self.timings.transaction());
             }
             (State::Fresh { .. } | State::Proceeding { .. }, _) => self.refuse(response, now, out),
             (State::Accepted, Class::Success) => out.send(&response),
@@ -130,10 +107,7 @@ impl ServerInvite {
 
     /// The transport could not deliver a response; the state stays, the user decides (RFC 6026 7.1).
     pub fn on_transport_error(&mut self, _now: Now, out: &mut Events) {
-        if matches!(
-            self.state,
-            State::Proceeding { .. } | State::Accepted | State::Completed { .. }
-        ) {
+        if matches!(self.state, State::Proceeding { .. } | State::Accepted | State::Completed { .. }) {
             out.push(Event::TransportFailed);
         }
     }
@@ -190,20 +164,12 @@ impl ServerInvite {
         if !self.reliable {
             self.timers.set(Timer::G, now.instant + millis(resend_ms));
         }
-        self.timers
-            .set(Timer::H, now.instant + self.timings.transaction());
-        self.state = State::Completed {
-            response: Box::new(response),
-            resend_ms,
-        };
+        self.timers.set(Timer::H, now.instant + self.timings.transaction());
+        self.state = State::Completed { response: Box::new(response), resend_ms };
     }
 
     fn resend(&mut self, now: Now, out: &mut Events) {
-        if let State::Completed {
-            response,
-            resend_ms,
-        } = &mut self.state
-        {
+        if let State::Completed { response, resend_ms } = &mut self.state {
             out.send(response);
             *resend_ms = self.timings.next_ms(*resend_ms);
             self.timers.set(Timer::G, now.instant + millis(*resend_ms));
@@ -216,8 +182,7 @@ impl ServerInvite {
         }
         self.state = State::Confirmed;
         self.timers = Timers::new();
-        self.timers
-            .set(Timer::I, now.instant + self.timings.straggler());
+        self.timers.set(Timer::I, now.instant + self.timings.straggler());
     }
 
     fn terminate(&mut self, out: &mut Events) {

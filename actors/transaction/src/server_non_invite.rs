@@ -32,12 +32,7 @@ enum Timer {
 impl ServerNonInvite {
     /// Takes up a request; nothing is sent until the user responds.
     pub fn new(reliable: bool, timings: &Timings) -> ServerNonInvite {
-        ServerNonInvite {
-            state: State::Trying,
-            timers: Timers::new(),
-            timings: *timings,
-            reliable,
-        }
+        ServerNonInvite { state: State::Trying, timers: Timers::new(), timings: *timings, reliable }
     }
 
     /// A repetition of the request arrived.
@@ -57,26 +52,18 @@ impl ServerNonInvite {
         }
         out.send(&response);
         if !status.is_final() {
-            self.state = State::Proceeding {
-                response: Box::new(response),
-            };
+            self.state = State::Proceeding { response: Box::new(response) };
         } else if self.reliable {
             self.terminate(out);
         } else {
-            self.state = State::Completed {
-                response: Box::new(response),
-            };
-            self.timers
-                .set(Timer::J, now.instant + self.timings.transaction());
+            self.state = State::Completed { response: Box::new(response) };
+            self.timers.set(Timer::J, now.instant + self.timings.transaction());
         }
     }
 
     /// The transport could not deliver a response.
     pub fn on_transport_error(&mut self, _now: Now, out: &mut Events) {
-        if matches!(
-            self.state,
-            State::Proceeding { .. } | State::Completed { .. }
-        ) {
+        if matches!(self.state, State::Proceeding { .. } | State::Completed { .. }) {
             out.push(Event::TransportFailed);
             self.terminate(out);
         }

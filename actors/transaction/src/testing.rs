@@ -41,24 +41,14 @@ pub trait Subject {
 }
 
 /// `(transport, state, input, next state, what comes out)`.
-pub type Row = (
-    &'static str,
-    &'static str,
-    Input,
-    &'static str,
-    &'static [&'static str],
-);
+pub type Row = (&'static str, &'static str, Input, &'static str, &'static [&'static str]);
 
 /// Runs every row on a machine that `reach` has brought into its state, and again on its revived twin.
 pub fn run<S: Subject>(rows: &[Row], reach: impl Fn(&str, bool) -> (S, Now)) {
     for (transport, from, input, next, posts) in rows {
         for revive in [false, true] {
             let (mut subject, mut now) = reach(from, *transport == "tcp");
-            assert_eq!(
-                &subject.state(),
-                from,
-                "row begins in its state: {transport} {from} {input:?}"
-            );
+            assert_eq!(&subject.state(), from, "row begins in its state: {transport} {from} {input:?}");
             if revive {
                 subject = subject.revived();
             }
@@ -68,8 +58,7 @@ pub fn run<S: Subject>(rows: &[Row], reach: impl Fn(&str, bool) -> (S, Now)) {
             assert_eq!(&got, posts, "{row}");
             assert_eq!(
                 *next == "terminated",
-                subject.deadline().is_none() && got.last().is_some_and(|x| x == "end")
-                    || *from == "terminated",
+                subject.deadline().is_none() && got.last().is_some_and(|x| x == "end") || *from == "terminated",
                 "{row}: a machine that has not ended waits for something or says so"
             );
         }
@@ -80,9 +69,7 @@ pub fn run<S: Subject>(rows: &[Row], reach: impl Fn(&str, bool) -> (S, Now)) {
 pub fn complete(rows: &[Row], transport: &str, states: &[&str], inputs: &[Input]) {
     for state in states {
         for input in inputs {
-            let found = rows
-                .iter()
-                .any(|row| row.0 == transport && row.1 == *state && row.2 == *input);
+            let found = rows.iter().any(|row| row.0 == transport && row.1 == *state && row.2 == *input);
             assert!(found, "no row for {transport} {state} {input:?}");
         }
     }
@@ -97,9 +84,7 @@ pub fn feed<S: Subject>(subject: &mut S, input: Input, now: &mut Now) -> Vec<Str
                 while let Some(first) = subject.deadline().filter(|first| *first < due) {
                     go_to(now, first);
                     subject.wake(*now, &mut Events::new());
-                    due = subject
-                        .due(timer)
-                        .expect("the timer outlives those before it");
+                    due = subject.due(timer).expect("the timer outlives those before it");
                 }
                 go_to(now, due);
             }
@@ -117,13 +102,7 @@ pub fn timeline<S: Subject>(subject: &mut S, start: Now) -> Vec<(u64, String)> {
     while let Some(due) = subject.deadline() {
         let mut out = Events::new();
         if due > now.instant {
-            subject.wake(
-                Now {
-                    instant: Instant(due.0 - 1),
-                    ..now
-                },
-                &mut out,
-            );
+            subject.wake(Now { instant: Instant(due.0 - 1), ..now }, &mut out);
             assert!(out.is_empty(), "nothing happens before the deadline");
         }
         go_to(&mut now, due);
@@ -159,10 +138,7 @@ pub fn words(out: Events) -> Vec<String> {
 }
 
 pub fn start() -> Now {
-    Now {
-        instant: Instant(7_000_000),
-        unix_ms: 1_700_000_000_000,
-    }
+    Now { instant: Instant(7_000_000), unix_ms: 1_700_000_000_000 }
 }
 
 pub fn timings() -> Timings {
@@ -170,11 +146,7 @@ pub fn timings() -> Timings {
 }
 
 pub fn message(text: &str) -> Message {
-    Message::parse(
-        Bytes::from(text.replace('\n', "\r\n").into_bytes()),
-        &Limits::default(),
-    )
-    .expect("a test message")
+    Message::parse(Bytes::from(text.replace('\n', "\r\n").into_bytes()), &Limits::default()).expect("a test message")
 }
 
 pub fn request(method: &str) -> Message {
@@ -196,9 +168,7 @@ pub fn response(request: &Message, code: u16) -> Message {
 }
 
 /// A machine after a journey through the codec that replicas use.
-pub fn codec<T: serde::Serialize + for<'a> serde::Deserialize<'a> + PartialEq + std::fmt::Debug>(
-    machine: &T,
-) -> T {
+pub fn codec<T: serde::Serialize + for<'a> serde::Deserialize<'a> + PartialEq + std::fmt::Debug>(machine: &T) -> T {
     let bytes = postcard::to_allocvec(machine).expect("machines serialise");
     let twin = postcard::from_bytes(&bytes).expect("and come back");
     assert_eq!(machine, &twin);

@@ -24,14 +24,7 @@ pub struct Timings {
 
 impl Default for Timings {
     fn default() -> Timings {
-        Timings {
-            t1_ms: 500,
-            t2_ms: 4_000,
-            t4_ms: 5_000,
-            timer_c_ms: 185_000,
-            timer_d_ms: 32_000,
-            trying_ms: 0,
-        }
+        Timings { t1_ms: 500, t2_ms: 4_000, t4_ms: 5_000, timer_c_ms: 185_000, timer_d_ms: 32_000, trying_ms: 0 }
     }
 }
 

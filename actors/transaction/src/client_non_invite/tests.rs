@@ -52,20 +52,8 @@ fn reach(state: &str, reliable: bool) -> (ClientNonInvite, Now) {
 /// RFC 3261 figure 6.
 const TABLE: &[Row] = &[
     ("udp", "trying", Fires('E'), "trying", &["wire OPTIONS"]),
-    (
-        "udp",
-        "trying",
-        Fires('F'),
-        "terminated",
-        &["user timeout", "end"],
-    ),
-    (
-        "udp",
-        "trying",
-        Broken,
-        "terminated",
-        &["user transport", "end"],
-    ),
+    ("udp", "trying", Fires('F'), "terminated", &["user timeout", "end"]),
+    ("udp", "trying", Broken, "terminated", &["user transport", "end"]),
     ("udp", "trying", Response(100), "proceeding", &["user 100"]),
     ("udp", "trying", Response(180), "proceeding", &["user 180"]),
     ("udp", "trying", Response(200), "completed", &["user 200"]),
@@ -73,76 +61,16 @@ const TABLE: &[Row] = &[
     ("udp", "trying", Response(404), "completed", &["user 404"]),
     ("udp", "trying", Response(500), "completed", &["user 500"]),
     ("udp", "trying", Response(600), "completed", &["user 600"]),
-    (
-        "udp",
-        "proceeding",
-        Fires('E'),
-        "proceeding",
-        &["wire OPTIONS"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Fires('F'),
-        "terminated",
-        &["user timeout", "end"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Broken,
-        "terminated",
-        &["user transport", "end"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Response(100),
-        "proceeding",
-        &["user 100"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Response(180),
-        "proceeding",
-        &["user 180"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Response(200),
-        "completed",
-        &["user 200"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Response(301),
-        "completed",
-        &["user 301"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Response(404),
-        "completed",
-        &["user 404"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Response(500),
-        "completed",
-        &["user 500"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Response(600),
-        "completed",
-        &["user 600"],
-    ),
+    ("udp", "proceeding", Fires('E'), "proceeding", &["wire OPTIONS"]),
+    ("udp", "proceeding", Fires('F'), "terminated", &["user timeout", "end"]),
+    ("udp", "proceeding", Broken, "terminated", &["user transport", "end"]),
+    ("udp", "proceeding", Response(100), "proceeding", &["user 100"]),
+    ("udp", "proceeding", Response(180), "proceeding", &["user 180"]),
+    ("udp", "proceeding", Response(200), "completed", &["user 200"]),
+    ("udp", "proceeding", Response(301), "completed", &["user 301"]),
+    ("udp", "proceeding", Response(404), "completed", &["user 404"]),
+    ("udp", "proceeding", Response(500), "completed", &["user 500"]),
+    ("udp", "proceeding", Response(600), "completed", &["user 600"]),
     ("udp", "completed", Fires('E'), "completed", &[]),
     ("udp", "completed", Fires('F'), "completed", &[]),
     ("udp", "completed", Fires('K'), "terminated", &["end"]),
@@ -166,29 +94,11 @@ const TABLE: &[Row] = &[
     ("udp", "terminated", Response(600), "terminated", &[]),
     // A reliable transport: no Timer E, and Timer K is zero.
     ("tcp", "trying", Fires('E'), "trying", &[]),
-    (
-        "tcp",
-        "trying",
-        Fires('F'),
-        "terminated",
-        &["user timeout", "end"],
-    ),
+    ("tcp", "trying", Fires('F'), "terminated", &["user timeout", "end"]),
     ("tcp", "trying", Response(100), "proceeding", &["user 100"]),
-    (
-        "tcp",
-        "trying",
-        Response(200),
-        "terminated",
-        &["user 200", "end"],
-    ),
+    ("tcp", "trying", Response(200), "terminated", &["user 200", "end"]),
     ("tcp", "proceeding", Fires('E'), "proceeding", &[]),
-    (
-        "tcp",
-        "proceeding",
-        Response(404),
-        "terminated",
-        &["user 404", "end"],
-    ),
+    ("tcp", "proceeding", Response(404), "terminated", &["user 404", "end"]),
 ];
 
 #[test]
@@ -206,51 +116,24 @@ fn every_arrow_of_the_figure() {
         Response(500),
         Response(600),
     ];
-    complete(
-        TABLE,
-        "udp",
-        &["trying", "proceeding", "completed", "terminated"],
-        &inputs,
-    );
+    complete(TABLE, "udp", &["trying", "proceeding", "completed", "terminated"], &inputs);
 }
 
 #[test]
 fn an_unanswered_request_goes_out_eleven_times() {
     let (mut machine, now) = reach("trying", false);
     let got = timeline(&mut machine, now);
-    let at: Vec<u64> = got
-        .iter()
-        .filter(|(_, word)| word == "wire OPTIONS")
-        .map(|(at_ms, _)| *at_ms)
-        .collect();
-    assert_eq!(
-        at,
-        [
-            500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500
-        ]
-    );
-    assert_eq!(
-        got[10..],
-        [
-            (32_000, "user timeout".to_string()),
-            (32_000, "end".to_string())
-        ]
-    );
+    let at: Vec<u64> = got.iter().filter(|(_, word)| word == "wire OPTIONS").map(|(at_ms, _)| *at_ms).collect();
+    assert_eq!(at, [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    assert_eq!(got[10..], [(32_000, "user timeout".to_string()), (32_000, "end".to_string())]);
 }
 
 #[test]
 fn after_a_provisional_response_it_goes_out_every_t2() {
     let (mut machine, now) = reach("proceeding", false);
     let got = timeline(&mut machine, now);
-    let at: Vec<u64> = got
-        .iter()
-        .filter(|(_, word)| word == "wire OPTIONS")
-        .map(|(at_ms, _)| *at_ms)
-        .collect();
-    assert_eq!(
-        at,
-        [500, 4_500, 8_500, 12_500, 16_500, 20_500, 24_500, 28_500]
-    );
+    let at: Vec<u64> = got.iter().filter(|(_, word)| word == "wire OPTIONS").map(|(at_ms, _)| *at_ms).collect();
+    assert_eq!(at, [500, 4_500, 8_500, 12_500, 16_500, 20_500, 24_500, 28_500]);
 }
 
 #[test]
@@ -270,28 +153,13 @@ fn a_request_in_place_of_a_response_changes_nothing() {
 
 #[test]
 fn timers_of_zero_do_not_spin() {
-    let zero = Timings {
-        t1_ms: 0,
-        t2_ms: 0,
-        t4_ms: 0,
-        ..timings()
-    };
-    let mut machine = ClientNonInvite::new(
-        request("OPTIONS"),
-        false,
-        start(),
-        &zero,
-        &mut Events::new(),
-    );
+    let zero = Timings { t1_ms: 0, t2_ms: 0, t4_ms: 0, ..timings() };
+    let mut machine = ClientNonInvite::new(request("OPTIONS"), false, start(), &zero, &mut Events::new());
     let got = timeline(&mut machine, start());
     assert_eq!(got.last(), Some(&(64, "end".to_string())));
 }
 
 #[test]
 fn a_transaction_is_small() {
-    assert!(
-        size_of::<ClientNonInvite>() <= 80,
-        "{} bytes",
-        size_of::<ClientNonInvite>()
-    );
+    assert!(size_of::<ClientNonInvite>() <= 80, "{} bytes", size_of::<ClientNonInvite>());
 }

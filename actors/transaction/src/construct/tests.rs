@@ -19,9 +19,7 @@ const INVITE: &str = "INVITE sip:bob@b.example;transport=udp SIP/2.0\n\
     Content-Length: 2\n\nhi";
 
 fn text(message: &Message) -> String {
-    String::from_utf8(message.bytes().to_vec())
-        .unwrap()
-        .replace("\r\n", "\n")
+    String::from_utf8(message.bytes().to_vec()).unwrap().replace("\r\n", "\n")
 }
 
 #[test]
@@ -61,12 +59,7 @@ fn the_cancel_follows_the_invite() {
          Reason: SIP;cause=200\n\
          Content-Length: 0\n\n"
     );
-    assert!(
-        super::cancel(&invite.view(), None)
-            .view()
-            .header(Name::Reason)
-            .is_none()
-    );
+    assert!(super::cancel(&invite.view(), None).view().header(Name::Reason).is_none());
 }
 
 #[test]

@@ -70,42 +70,12 @@ fn reach(state: &str, reliable: bool) -> (ServerInvite, Now) {
 const TABLE: &[Row] = &[
     ("udp", "proceeding", Again, "proceeding", &["wire 100"]),
     ("udp", "proceeding", Ack, "proceeding", &[]),
-    (
-        "udp",
-        "proceeding",
-        Respond(180),
-        "proceeding",
-        &["wire 180"],
-    ),
+    ("udp", "proceeding", Respond(180), "proceeding", &["wire 180"]),
     ("udp", "proceeding", Respond(200), "accepted", &["wire 200"]),
-    (
-        "udp",
-        "proceeding",
-        Respond(302),
-        "completed",
-        &["wire 302"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Respond(486),
-        "completed",
-        &["wire 486"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Respond(603),
-        "completed",
-        &["wire 603"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Broken,
-        "proceeding",
-        &["user transport"],
-    ),
+    ("udp", "proceeding", Respond(302), "completed", &["wire 302"]),
+    ("udp", "proceeding", Respond(486), "completed", &["wire 486"]),
+    ("udp", "proceeding", Respond(603), "completed", &["wire 603"]),
+    ("udp", "proceeding", Broken, "proceeding", &["user transport"]),
     ("udp", "accepted", Again, "accepted", &[]),
     ("udp", "accepted", Ack, "accepted", &["user ACK"]),
     ("udp", "accepted", Respond(180), "accepted", &[]),
@@ -124,13 +94,7 @@ const TABLE: &[Row] = &[
     ("udp", "completed", Respond(603), "completed", &[]),
     ("udp", "completed", Broken, "completed", &["user transport"]),
     ("udp", "completed", Fires('G'), "completed", &["wire 486"]),
-    (
-        "udp",
-        "completed",
-        Fires('H'),
-        "terminated",
-        &["user timeout", "end"],
-    ),
+    ("udp", "completed", Fires('H'), "terminated", &["user timeout", "end"]),
     ("udp", "confirmed", Again, "confirmed", &[]),
     ("udp", "confirmed", Ack, "confirmed", &[]),
     ("udp", "confirmed", Respond(180), "confirmed", &[]),
@@ -151,13 +115,7 @@ const TABLE: &[Row] = &[
     // A reliable transport: no Timer G, Timer I is zero; H and L stay.
     ("tcp", "proceeding", Again, "proceeding", &["wire 100"]),
     ("tcp", "completed", Fires('G'), "completed", &[]),
-    (
-        "tcp",
-        "completed",
-        Fires('H'),
-        "terminated",
-        &["user timeout", "end"],
-    ),
+    ("tcp", "completed", Fires('H'), "terminated", &["user timeout", "end"]),
     ("tcp", "completed", Ack, "terminated", &["end"]),
     ("tcp", "accepted", Fires('L'), "terminated", &["end"]),
 ];
@@ -165,52 +123,17 @@ const TABLE: &[Row] = &[
 #[test]
 fn every_arrow_of_the_figure() {
     run(TABLE, reach);
-    let inputs = [
-        Again,
-        Ack,
-        Broken,
-        Respond(180),
-        Respond(200),
-        Respond(302),
-        Respond(486),
-        Respond(603),
-    ];
-    complete(
-        TABLE,
-        "udp",
-        &[
-            "proceeding",
-            "accepted",
-            "completed",
-            "confirmed",
-            "terminated",
-        ],
-        &inputs,
-    );
+    let inputs = [Again, Ack, Broken, Respond(180), Respond(200), Respond(302), Respond(486), Respond(603)];
+    complete(TABLE, "udp", &["proceeding", "accepted", "completed", "confirmed", "terminated"], &inputs);
 }
 
 #[test]
 fn a_refusal_goes_out_eleven_times_without_ack() {
     let (mut machine, now) = reach("completed", false);
     let got = timeline(&mut machine, now);
-    let at: Vec<u64> = got
-        .iter()
-        .filter(|(_, word)| word == "wire 486")
-        .map(|(at_ms, _)| *at_ms)
-        .collect();
-    assert_eq!(
-        at,
-        [
-            500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500
-        ]
-    );
-    assert_eq!(
-        got[10..],
-        [
-            (32_000, "user timeout".to_string()),
-            (32_000, "end".to_string())
-        ]
-    );
+    let at: Vec<u64> = got.iter().filter(|(_, word)| word == "wire 486").map(|(at_ms, _)| *at_ms).collect();
+    assert_eq!(at, [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    assert_eq!(got[10..], [(32_000, "user timeout".to_string()), (32_000, "end".to_string())]);
 }
 
 #[test]
@@ -218,10 +141,7 @@ fn the_latest_provisional_response_is_repeated() {
     let (mut machine, mut now) = reach("proceeding", false);
     for code in [180, 183, 182] {
         feed(&mut machine, Respond(code), &mut now);
-        assert_eq!(
-            feed(&mut machine, Again, &mut now),
-            [format!("wire {code}")]
-        );
+        assert_eq!(feed(&mut machine, Again, &mut now), [format!("wire {code}")]);
     }
 }
 
@@ -229,9 +149,7 @@ fn the_latest_provisional_response_is_repeated() {
 fn repeated_bytes_are_the_same_bytes() {
     let (mut machine, mut now) = reach("proceeding", false);
     let mut out = Events::new();
-    let busy = Builder::reply_to(&request("INVITE").view(), Status::BUSY_HERE, Some(b"x"))
-        .other("X-Mark", "1")
-        .build();
+    let busy = Builder::reply_to(&request("INVITE").view(), Status::BUSY_HERE, Some(b"x")).other("X-Mark", "1").build();
     machine.respond(busy.clone(), now, &mut out);
     machine.on_request(request("INVITE"), now, &mut out);
     now = now.after(millis(500));
@@ -241,10 +159,7 @@ fn repeated_bytes_are_the_same_bytes() {
 
 #[test]
 fn trying_can_wait_for_a_better_answer() {
-    let later = Timings {
-        trying_ms: 200,
-        ..timings()
-    };
+    let later = Timings { trying_ms: 200, ..timings() };
     let fresh = || {
         let mut out = Events::new();
         let machine = ServerInvite::new(request("INVITE"), false, start(), &later, &mut out);
@@ -254,21 +169,11 @@ fn trying_can_wait_for_a_better_answer() {
         machine
     };
     let mut machine = fresh();
-    assert_eq!(
-        feed(&mut machine, Again, &mut start()),
-        [""; 0],
-        "nothing to repeat yet"
-    );
-    assert_eq!(
-        timeline(&mut machine.revived(), start()),
-        [(200, "wire 100".to_string())]
-    );
+    assert_eq!(feed(&mut machine, Again, &mut start()), [""; 0], "nothing to repeat yet");
+    assert_eq!(timeline(&mut machine.revived(), start()), [(200, "wire 100".to_string())]);
     for (code, state) in [(180, "proceeding"), (200, "accepted"), (407, "completed")] {
         let mut machine = fresh();
-        assert_eq!(
-            feed(&mut machine, Respond(code), &mut start()),
-            [format!("wire {code}")]
-        );
+        assert_eq!(feed(&mut machine, Respond(code), &mut start()), [format!("wire {code}")]);
         assert_eq!(machine.state(), state);
         assert_eq!(machine.due('T'), None, "100 is superfluous after {code}");
     }
@@ -277,27 +182,15 @@ fn trying_can_wait_for_a_better_answer() {
 #[test]
 fn an_ack_of_rfc_2543_must_show_our_tag() {
     for (via, tag, next) in [
-        (
-            "SIP/2.0/UDP a.example;branch=z9hG4bK776asdhds",
-            "anything",
-            "confirmed",
-        ),
+        ("SIP/2.0/UDP a.example;branch=z9hG4bK776asdhds", "anything", "confirmed"),
         ("SIP/2.0/UDP a.example;branch=1", "a6c85cf", "confirmed"),
         ("SIP/2.0/UDP a.example;branch=1", "another", "completed"),
         ("SIP/2.0/UDP a.example", "a6c85cf", "confirmed"),
         ("SIP/2.0/UDP a.example", "another", "completed"),
     ] {
         let text = String::from_utf8(request("INVITE").bytes().to_vec()).unwrap();
-        let text = text
-            .replace("SIP/2.0/UDP a.example;branch=z9hG4bK776asdhds", via)
-            .replace('\r', "");
-        let mut machine = ServerInvite::new(
-            message(&text),
-            false,
-            start(),
-            &timings(),
-            &mut Events::new(),
-        );
+        let text = text.replace("SIP/2.0/UDP a.example;branch=z9hG4bK776asdhds", via).replace('\r', "");
+        let mut machine = ServerInvite::new(message(&text), false, start(), &timings(), &mut Events::new());
         machine.respond(response(&message(&text), 486), start(), &mut Events::new());
         machine.on_request(ack_with(via, tag), start(), &mut Events::new());
         assert_eq!(machine.state(), next, "{via} {tag}");
@@ -314,9 +207,5 @@ fn a_request_in_place_of_a_response_is_not_sent() {
 
 #[test]
 fn a_transaction_is_small() {
-    assert!(
-        size_of::<ServerInvite>() <= 80,
-        "{} bytes",
-        size_of::<ServerInvite>()
-    );
+    assert!(size_of::<ServerInvite>() <= 80, "{} bytes", size_of::<ServerInvite>());
 }

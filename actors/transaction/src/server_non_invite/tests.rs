@@ -51,46 +51,16 @@ const TABLE: &[Row] = &[
     ("udp", "trying", Broken, "trying", &[]),
     ("udp", "trying", Fires('J'), "trying", &[]),
     ("udp", "proceeding", Again, "proceeding", &["wire 100"]),
-    (
-        "udp",
-        "proceeding",
-        Respond(100),
-        "proceeding",
-        &["wire 100"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Respond(200),
-        "completed",
-        &["wire 200"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Respond(404),
-        "completed",
-        &["wire 404"],
-    ),
-    (
-        "udp",
-        "proceeding",
-        Broken,
-        "terminated",
-        &["user transport", "end"],
-    ),
+    ("udp", "proceeding", Respond(100), "proceeding", &["wire 100"]),
+    ("udp", "proceeding", Respond(200), "completed", &["wire 200"]),
+    ("udp", "proceeding", Respond(404), "completed", &["wire 404"]),
+    ("udp", "proceeding", Broken, "terminated", &["user transport", "end"]),
     ("udp", "proceeding", Fires('J'), "proceeding", &[]),
     ("udp", "completed", Again, "completed", &["wire 200"]),
     ("udp", "completed", Respond(100), "completed", &[]),
     ("udp", "completed", Respond(200), "completed", &[]),
     ("udp", "completed", Respond(404), "completed", &[]),
-    (
-        "udp",
-        "completed",
-        Broken,
-        "terminated",
-        &["user transport", "end"],
-    ),
+    ("udp", "completed", Broken, "terminated", &["user transport", "end"]),
     ("udp", "completed", Fires('J'), "terminated", &["end"]),
     ("udp", "terminated", Again, "terminated", &[]),
     ("udp", "terminated", Respond(100), "terminated", &[]),
@@ -99,39 +69,15 @@ const TABLE: &[Row] = &[
     ("udp", "terminated", Broken, "terminated", &[]),
     ("udp", "terminated", Fires('J'), "terminated", &[]),
     // A reliable transport repeats nothing: Timer J is zero.
-    (
-        "tcp",
-        "trying",
-        Respond(200),
-        "terminated",
-        &["wire 200", "end"],
-    ),
-    (
-        "tcp",
-        "proceeding",
-        Respond(404),
-        "terminated",
-        &["wire 404", "end"],
-    ),
+    ("tcp", "trying", Respond(200), "terminated", &["wire 200", "end"]),
+    ("tcp", "proceeding", Respond(404), "terminated", &["wire 404", "end"]),
 ];
 
 #[test]
 fn every_arrow_of_the_figure() {
     run(TABLE, reach);
-    let inputs = [
-        Again,
-        Respond(100),
-        Respond(200),
-        Respond(404),
-        Broken,
-        Fires('J'),
-    ];
-    complete(
-        TABLE,
-        "udp",
-        &["trying", "proceeding", "completed", "terminated"],
-        &inputs,
-    );
+    let inputs = [Again, Respond(100), Respond(200), Respond(404), Broken, Fires('J')];
+    complete(TABLE, "udp", &["trying", "proceeding", "completed", "terminated"], &inputs);
 }
 
 #[test]
@@ -142,9 +88,5 @@ fn the_answer_is_kept_for_32_seconds() {
 
 #[test]
 fn a_transaction_is_small() {
-    assert!(
-        size_of::<ServerNonInvite>() <= 80,
-        "{} bytes",
-        size_of::<ServerNonInvite>()
-    );
+    assert!(size_of::<ServerNonInvite>() <= 80, "{} bytes", size_of::<ServerNonInvite>());
 }
