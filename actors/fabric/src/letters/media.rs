@@ -50,6 +50,7 @@ pub enum MediaDone {
 pub struct MediaStats {
     /// Name of the rtpengine.
     pub relay: Option<String>,
+    /// The caller's streams first: the first one's tag is the caller's.
     pub streams: Vec<StreamStats>,
 }
 

@@ -1,0 +1,132 @@
+//! Export: finished records go to the day files and into the store, and the journal learns when both have them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use fabric::letters::record::RecordId;
+
+use super::Cdr;
+use super::files::DayFiles;
+use super::journal::Entry;
+use super::ledger::IDS_MAX;
+use crate::store::CdrSink;
+
+pub(super) struct Export {
+    files: DayFiles,
+    sink: Option<CdrSink>,
+    /// Not yet in the files: the disk was full, say.
+    unwritten: Vec<(RecordId, Box<Cdr>)>,
+    /// In the files, perhaps not yet in the store.
+    batches: VecDeque<Batch>,
+    /// After a start, what might stand in the files already is looked for there.
+    doubtful: bool,
+    /// Records taken and records confirmed since the start; confirmed ones are the first of those taken.
+    taken: u64,
+    confirmed: u64,
+}
+
+struct Batch {
+    cdrs: Vec<(RecordId, Box<Cdr>)>,
+    stored: Arc<AtomicU8>,
+}
+
+impl Export {
+    pub fn new(dir: &Path, csv: bool, sink: Option<CdrSink>) -> io::Result<Export> {
+        let files = DayFiles::new(dir, csv)?;
+        Ok(Export {
+            files,
+            sink,
+            unwritten: Vec::new(),
+            batches: VecDeque::new(),
+            doubtful: true,
+            taken: 0,
+            confirmed: 0,
+        })
+    }
+
+    /// Takes finished records.
+    pub fn add(&mut self, cdrs: impl IntoIterator<Item = (RecordId, Box<Cdr>)>) {
+        let before = self.unwritten.len();
+        self.unwritten.extend(cdrs);
+        self.taken += (self.unwritten.len() - before) as u64;
+    }
+
+    /// Writes what waits to the files and hands it to the store.
+    pub fn write(&mut self) -> io::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let cdrs = self.unwritten.iter().map(|(_, cdr)| &**cdr);
+        match self.doubtful {
+            true => self.files.append_missing(cdrs)?,
+            false => self.files.append(cdrs)?,
+        }
+        self.doubtful = false;
+        let batch = Batch { cdrs: std::mem::take(&mut self.unwritten), stored: Arc::new(AtomicU8::new(WAITING)) };
+        batch.store(self.sink.as_ref());
+        self.batches.push_back(batch);
+        Ok(())
+    }
+
+    /// Syncs the files; returns entries for the journal about everything that both files and store have, and tries the
+    /// rest of the store again.
+    pub fn confirm(&mut self) -> io::Result<Vec<Entry>> {
+        if self.batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.files.sync()?;
+        for batch in &self.batches {
+            if batch.stored.load(Ordering::Acquire) == FAILED {
+                batch.store(self.sink.as_ref());
+            }
+        }
+        let mut done = Vec::new();
+        while self.batches.front().is_some_and(|batch| batch.stored.load(Ordering::Acquire) == STORED) {
+            done.extend(self.batches.pop_front().into_iter().flat_map(|batch| batch.cdrs).map(|(id, _)| id));
+        }
+        self.confirmed += done.len() as u64;
+        Ok(done.chunks(IDS_MAX).map(|ids| Entry::Exported(ids.to_vec())).collect())
+    }
+
+    /// Ids of all that is finished but not confirmed.
+    pub fn pending(&self) -> BTreeSet<RecordId> {
+        let batches = self.batches.iter().flat_map(|batch| &batch.cdrs);
+        self.unwritten.iter().chain(batches).map(|(id, _)| *id).collect()
+    }
+
+    /// Records taken so far; all of them are exported once `confirmed` has come as far.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    pub fn files(&mut self) -> &mut DayFiles {
+        &mut self.files
+    }
+}
+
+impl Batch {
+    fn store(&self, sink: Option<&CdrSink>) {
+        let Some(sink) = sink else {
+            self.stored.store(STORED, Ordering::Release);
+            return;
+        };
+        self.stored.store(WAITING, Ordering::Release);
+        let stored = Arc::clone(&self.stored);
+        let cdrs = self.cdrs.iter().map(|(_, cdr)| (**cdr).clone()).collect();
+        let tell = move |ok| stored.store(if ok { STORED } else { FAILED }, Ordering::Release);
+        if !sink.insert(cdrs, tell) {
+            self.stored.store(FAILED, Ordering::Release);
+        }
+    }
+}
+
+const WAITING: u8 = 0;
+const STORED: u8 = 1;
+const FAILED: u8 = 2;
