@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use fabric::letters::media::MediaAsk;
 use fabric::{Address, Founder, Home, Housing, Letter, Machine, Now};
-use sip::Method;
+use sip::MethodName;
 
 /// What each kind of machine is told, from the node's configuration.
 #[derive(Clone)]
@@ -37,11 +37,14 @@ pub struct RoleSettings {
 pub struct Roles {
     home: Home,
     settings: RoleSettings,
+    /// What all registrations of the node have in common, made once.
+    desk: Arc<registration::Desk>,
 }
 
 impl Roles {
     pub fn new(home: Home, settings: RoleSettings) -> Roles {
-        Roles { home, settings }
+        let desk = registration::Desk::new(&home, settings.registration.clone());
+        Roles { home, settings, desk }
     }
 }
 
@@ -61,9 +64,7 @@ impl Founder for Roles {
             Address::Location(shard) if shard < home.shards => {
                 Box::new(location::Location::new(home, shard, settings.location.clone()))
             }
-            Address::Registration(key) => {
-                Box::new(registration::Registration::new(home, key, settings.registration.clone()))
-            }
+            Address::Registration(_) => Box::new(registration::Registration::at(self.desk.clone())),
             Address::Call(key) => Box::new(call::Call::new(home, key, settings.call.clone(), now)),
             Address::Media(key) => Box::new(media::Media::new(home, key, settings.media.clone(), now)),
             _ => return None,
@@ -91,9 +92,9 @@ impl Founder for Roles {
 fn may_found(address: Address, letter: &Letter) -> bool {
     match address {
         Address::Balancer(..) | Address::Anchor(..) | Address::Location(_) => true,
-        Address::Registration(_) => method_of(letter) == Some(Method::Register),
+        Address::Registration(_) => method_of(letter) == Some(MethodName::Register),
         // An ACK belongs to an INVITE that came before it; when that one is gone nobody waits for the ACK.
-        Address::Call(_) => method_of(letter).is_some_and(|method| method != Method::Ack),
+        Address::Call(_) => method_of(letter).is_some_and(|method| method != MethodName::Ack),
         Address::Media(_) => {
             matches!(letter, Letter::MediaAsk(ask) if matches!(**ask, MediaAsk::Offer { .. } | MediaAsk::End))
         }
@@ -102,9 +103,9 @@ fn may_found(address: Address, letter: &Letter) -> bool {
 }
 
 /// Method of the SIP request that the letter brings, if it brings one.
-fn method_of(letter: &Letter) -> Option<Method> {
+fn method_of(letter: &Letter) -> Option<MethodName> {
     match letter {
-        Letter::SipIn(sip_in) => sip_in.message.method(),
+        Letter::SipIn(sip_in) if sip_in.message.is_request() => Some(sip_in.message.method()),
         _ => None,
     }
 }

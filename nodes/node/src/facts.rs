@@ -1,0 +1,142 @@
+//! What a node tells of itself: status, and its part of the metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fabric::{Clock, Instant};
+use ports::counters::Snapshot;
+use serde_json::{Value, json};
+use web::metrics::Page;
+
+use crate::boot::Ports;
+use crate::config::Config;
+use crate::logging::LogLevel;
+
+/// The node as the web asks for it.
+pub struct Facts {
+    name: String,
+    node: u16,
+    sockets: Vec<u16>,
+    ports: Ports,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    draining: AtomicBool,
+    level: LogLevel,
+}
+
+impl Facts {
+    pub(crate) fn new(config: &Config, ports: Ports, clock: Arc<dyn Clock>, level: LogLevel) -> Facts {
+        Facts {
+            name: config.name.clone(),
+            node: config.node,
+            sockets: config.listen.iter().map(|listen| config.sockets(listen)).collect(),
+            ports,
+            started: clock.now().instant,
+            clock,
+            draining: AtomicBool::new(false),
+            level,
+        }
+    }
+
+    fn uptime_s(&self) -> u64 {
+        self.clock.now().instant.since(self.started).as_secs()
+    }
+
+    fn counters(&self) -> [(&'static str, Snapshot); 6] {
+        let ports = &self.ports;
+        [
+            ("flow", ports.flow.counters()),
+            ("store", ports.store.counters()),
+            ("records", ports.records.counters()),
+            ("names", ports.names.counters()),
+            ("relay", ports.relay.counters()),
+            ("tracer", ports.tracer.counters()),
+        ]
+    }
+}
+
+impl web::Node for Facts {
+    fn status(&self) -> Value {
+        let listeners = self.ports.flow.listeners().iter().map(|listener| {
+            json!({
+                "number": listener.number,
+                "transport": listener.transport.param(),
+                "address": listener.bound.to_string(),
+                "advertise": listener.local.to_string(),
+                "sockets": self.sockets.get(usize::from(listener.number)).copied().unwrap_or(1),
+            })
+        });
+        json!({
+            "name": self.name,
+            "node": self.node,
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_s": self.uptime_s(),
+            "draining": web::Node::is_draining(self),
+            "listeners": listeners.collect::<Vec<_>>(),
+        })
+    }
+
+    fn metrics(&self) -> String {
+        let mut page = Page::default();
+        page.one("uptime_seconds", "gauge", "Time since the start.", self.uptime_s());
+        page.one(
+            "draining",
+            "gauge",
+            "1 while new calls and registrations are refused.",
+            u64::from(web::Node::is_draining(self)),
+        );
+        let counters = self.counters();
+        for (port, snapshot) in &counters {
+            let family = format!("{port}_counters");
+            page.family(&family, "untyped", "What this port counts since the start; levels where the name says so.");
+            for (name, value) in snapshot {
+                page.sample(&family, &[("counter", name)], *value as f64);
+            }
+        }
+        calls(&mut page, &counters);
+        page.text
+    }
+
+    fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    fn set_log_level(&self, filter: &str) -> Result<(), String> {
+        self.level.set(filter)
+    }
+}
+
+/// Calls as RFC 6076 counts them, out of the call records.
+fn calls(page: &mut Page, counters: &[(&'static str, Snapshot)]) {
+    let records = counters.iter().find(|(port, _)| *port == "records").map(|(_, snapshot)| snapshot.as_slice());
+    let count = |name: &str| {
+        records.unwrap_or_default().iter().find(|(counter, _)| *counter == name).map_or(0, |(_, value)| *value)
+    };
+    let (open, answered, ineffective, attempts) =
+        (count("open"), count("answered"), count("ineffective"), count("attempts"));
+    page.one("answered_calls", "gauge", "Answered calls that go on.", open);
+    page.one("call_attempts_total", "counter", "Calls attempted and finished or answered.", attempts);
+    page.one("calls_answered_total", "counter", "Calls answered.", answered);
+    page.one(
+        "calls_ineffective_total",
+        "counter",
+        "Attempts that failed in the network (RFC 6076 4.8): 408, 500, 503, 504.",
+        ineffective,
+    );
+    page.family("session_establishment_ratio", "gauge", "Answered share of the attempts (RFC 6076 4.6), 0 to 1.");
+    page.sample(
+        "session_establishment_ratio",
+        &[],
+        if attempts == 0 { 0.0 } else { answered as f64 / attempts as f64 },
+    );
+    page.family("ineffective_attempts_ratio", "gauge", "Ineffective share of the attempts (RFC 6076 4.8), 0 to 1.");
+    page.sample(
+        "ineffective_attempts_ratio",
+        &[],
+        if attempts == 0 { 0.0 } else { ineffective as f64 / attempts as f64 },
+    );
+}

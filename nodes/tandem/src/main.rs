@@ -1,0 +1,123 @@
+//! `tandem`: the switch and its operator's commands in one binary.
+
+mod ctl;
+mod http;
+mod ladder;
+mod screen;
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A carrier SIP switch made of actors.
+#[derive(Parser)]
+#[command(name = "tandem", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit status:
+  0  done; for `ctl ready`: the node takes calls
+  1  refused: a wrong configuration, nothing there, not ready
+  2  wrong usage
+  3  the switch cannot be reached";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a switch with all roles in this process, until SIGTERM or Ctrl-C.
+    Solo {
+        /// Configuration file.
+        #[arg(long, short, default_value = "/etc/tandem/tandem.toml", value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration file: exit 0 and "FILE: ok", or 1 and what is wrong on which line.
+    Check {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Read a password from standard input and print what stands for it under [api.users].
+    HashPassword,
+    /// Talk to a running switch.
+    Ctl(ctl::Arguments),
+}
+
+/// How a command can fail: what to print, and the exit status.
+pub struct Failure {
+    pub code: u8,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn refused(message: impl Into<String>) -> Failure {
+        Failure { code: 1, message: message.into() }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure { code: 2, message: message.into() }
+    }
+
+    pub fn unreachable(message: impl Into<String>) -> Failure {
+        Failure { code: 3, message: message.into() }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Solo { config } => solo(&config),
+        Command::Check { file } => check(&file),
+        Command::HashPassword => hash_password(),
+        Command::Ctl(arguments) => ctl::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("tandem: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn solo(path: &std::path::Path) -> Result<(), Failure> {
+    let config = load(path)?;
+    node::run(config).map_err(|error| Failure::refused(error.to_string()))
+}
+
+fn check(path: &std::path::Path) -> Result<(), Failure> {
+    load(path)?;
+    say(&format!("{}: ok\n", path.display()));
+    Ok(())
+}
+
+fn load(path: &std::path::Path) -> Result<node::Config, Failure> {
+    node::Config::load(path).map_err(|error| {
+        let lines: Vec<String> = error.to_string().lines().map(|line| format!("{}: {line}", path.display())).collect();
+        Failure::refused(lines.join("\ntandem: "))
+    })
+}
+
+fn hash_password() -> Result<(), Failure> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        eprint!("password: ");
+    }
+    let mut password = String::new();
+    stdin.lock().read_line(&mut password).map_err(|error| Failure::usage(format!("no password on standard input: {error}")))?;
+    let password = password.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(Failure::usage("the password is empty; type it, or pipe it in: echo PASSWORD | tandem hash-password"));
+    }
+    say(&format!("{}\n", web::hash_password(password)));
+    Ok(())
+}
+
+/// Prints; a reader who has gone away (`| head`) is no error.
+pub fn say(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
