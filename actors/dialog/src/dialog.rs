@@ -61,7 +61,7 @@ pub enum DialogError {
     NoDialog,
     /// A field that cannot be read.
     Field(ParseError),
-    /// No Contact, more than one, `*`, or one that is no SIP URI.
+    /// A request with no Contact, more than one, `*`, or one that is no SIP URI.
     Contact,
     /// Longer than `TEXT_BYTES_MAX`.
     TooLong,
@@ -83,8 +83,9 @@ impl Dialog {
         if status.is_provisional() && !has_tag {
             return Err(DialogError::NoDialog);
         }
-        // A 1xx needs no Contact (RFC 3261 table 2), and some phones forget it in the 2xx too.
-        let target = target_of(response)?.unwrap_or_else(|| bare_uri(request.uri()));
+        // A 1xx needs no Contact (RFC 3261 table 2), some phones forget it in the 2xx too, and nobody can refuse a
+        // response: where there is no usable one we go on to where the request went, at least with ACK and BYE.
+        let target = target_of(response).ok().flatten().unwrap_or_else(|| bare_uri(request.uri()));
         let routes = join_routes(response, true);
         let dialog = Dialog {
             text: texts(
@@ -162,10 +163,11 @@ impl Dialog {
     ///
     /// Errors: `Reject` 400 for a Contact that cannot be used. No Contact changes nothing.
     pub fn refresh_target(&mut self, request: &View<'_>) -> Result<(), Reject> {
-        if refreshes_target(request.method()) {
-            if let Some(target) = target_of(request).map_err(DialogError::reject)? {
-                self.set(Text::Target, &target);
-            }
+        if !refreshes_target(request.method()) {
+            return Ok(());
+        }
+        if let Some(target) = target_of(request).map_err(DialogError::reject)? {
+            self.set(Text::Target, &target);
         }
         Ok(())
     }
@@ -195,10 +197,11 @@ impl Dialog {
             self.state = State::Confirmed;
             self.set(Text::Routes, &join_routes(response, true));
         }
-        if binding && refreshes_target(method) {
-            if let Ok(Some(target)) = target_of(response) {
-                self.set(Text::Target, &target);
-            }
+        if binding
+            && refreshes_target(method)
+            && let Ok(Some(target)) = target_of(response)
+        {
+            self.set(Text::Target, &target);
         }
         self.learn(response);
         Fate::Lives

@@ -76,15 +76,11 @@ impl Negotiation {
 
     /// A request of `by` ended without 2xx: its offer, and what was offered in its course, is void.
     pub fn failed(&mut self, by: Side, request: Carrier) {
-        match (request, self.offer) {
-            (Carrier::Invite, offer) => {
-                if self.invite.is_some_and(|(caller, _)| caller == by) {
-                    self.invite = None;
-                    self.offer = offer.filter(|(_, carrier)| *carrier == Carrier::Update);
-                }
-            }
-            (request, Some(offer)) if offer == (by, request) => self.offer = None,
-            _ => {}
+        if request != Carrier::Invite {
+            self.offer = self.offer.filter(|offer| *offer != (by, request));
+        } else if self.invite.is_some_and(|(caller, _)| caller == by) {
+            self.invite = None;
+            self.offer = self.offer.filter(|(_, carrier)| *carrier == Carrier::Update);
         }
     }
 

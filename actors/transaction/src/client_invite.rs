@@ -80,13 +80,13 @@ impl ClientInvite {
                 if !*cancelled && status.code() != 100 {
                     self.restart_c(now);
                 }
-                out.to_user(response);
+                out.hand_up(response);
             }
             (State::Calling { .. } | State::Proceeding { .. }, Class::Success) => self.accept(response, now, out),
             (State::Calling { .. } | State::Proceeding { .. }, _) => self.complete(response, now, out),
             (State::Accepted { acks }, Class::Success) => match acknowledged(acks, &response.view()) {
                 Some(ack) => out.push(Event::Ack(ack.clone())),
-                None => out.to_user(response),
+                None => out.hand_up(response),
             },
             (State::Completed { ack }, class) if class > Class::Success => out.send(ack),
             (State::Accepted { .. } | State::Completed { .. } | State::Terminated, _) => {}
@@ -200,7 +200,7 @@ impl ClientInvite {
         self.timers.cancel(&Timer::A);
         self.timers.cancel(&Timer::B);
         self.restart_c(now);
-        out.to_user(response);
+        out.hand_up(response);
         if let Some(reason) = cancel {
             let reason = std::str::from_utf8(&reason).ok().filter(|reason| !reason.is_empty());
             self.cancel(reason, now, out);
@@ -211,14 +211,14 @@ impl ClientInvite {
         self.state = State::Accepted { acks: Vec::new() };
         self.timers = Timers::new();
         self.timers.set(Timer::M, now.instant + self.timings.transaction());
-        out.to_user(response);
+        out.hand_up(response);
     }
 
     fn complete(&mut self, response: Message, now: Now, out: &mut Events) {
         let Some(invite) = self.invite() else { return };
         let ack = construct::ack_failure(&invite.view(), &response.view());
         out.send(&ack);
-        out.to_user(response);
+        out.hand_up(response);
         if self.reliable {
             return self.terminate(out);
         }

@@ -59,9 +59,9 @@ impl ClientNonInvite {
                 if let State::Trying { request, .. } = std::mem::replace(&mut self.state, State::Terminated) {
                     self.state = State::Proceeding { request };
                 }
-                out.to_user(response);
+                out.hand_up(response);
             }
-            State::Proceeding { .. } => out.to_user(response),
+            State::Proceeding { .. } => out.hand_up(response),
         }
     }
 
@@ -136,7 +136,7 @@ impl ClientNonInvite {
     }
 
     fn complete(&mut self, response: Message, now: Now, out: &mut Events) {
-        out.to_user(response);
+        out.hand_up(response);
         if self.reliable {
             return self.terminate(out);
         }

@@ -60,7 +60,7 @@ impl Events {
         self.push(Event::Send(message.clone()));
     }
 
-    pub(crate) fn to_user(&mut self, message: Message) {
+    pub(crate) fn hand_up(&mut self, message: Message) {
         self.push(Event::ToUser(message));
     }
 }

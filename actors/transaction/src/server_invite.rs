@@ -75,7 +75,7 @@ impl ServerInvite {
         match &self.state {
             State::Proceeding { response } | State::Completed { response, .. } if !is_ack => out.send(response),
             State::Completed { response, .. } if self.unique || same_tags(response, &request) => self.confirm(now, out),
-            State::Accepted if is_ack => out.to_user(request),
+            State::Accepted if is_ack => out.hand_up(request),
             _ => {}
         }
     }

@@ -82,8 +82,10 @@ fn responses_that_make_no_dialog_and_odd_ones_that_do() {
     assert_eq!(got(&reply("100 Trying", "1 INVITE", contact)), Err(DialogError::NoDialog));
     assert_eq!(got(&reply("486 Busy Here", "1 INVITE", contact)), Err(DialogError::NoDialog));
     assert_eq!(got(&no_tag(reply("180 Ringing", "1 INVITE", contact))), Err(DialogError::NoDialog));
-    assert_eq!(got(&reply("200 OK", "1 INVITE", "Contact: <sip:a@b>, <sip:c@d>\n")), Err(DialogError::Contact));
-    assert_eq!(got(&reply("200 OK", "1 INVITE", "Contact: *\n")), Err(DialogError::Contact));
+    for contact in ["Contact: <sip:a@b>, <sip:c@d>\n", "Contact: *\n", "Contact: <tel:1>\n", "Contact: <sip:b\n"] {
+        let dialog = uac(&reply("200 OK", "1 INVITE", contact));
+        assert_eq!(str(dialog.target()), "sip:bob@192.0.2.2", "a 2xx wants an ACK whatever its {contact}");
+    }
     assert_eq!(got(&reply("183 Session Progress", "1 INVITE", "")), Ok(State::Early));
     // A peer of RFC 2543 has no tag, some phones forget the Contact: the call goes on.
     let dialog = uac(&no_tag(reply("200 OK", "1 INVITE", "")));

@@ -4,7 +4,8 @@ use super::*;
 fn who_is_refused_when_changes_cross() {
     use Side::{Peer, Us};
     // what is pending, the peer's request, the answer
-    let rows: &[(&[(Side, Method)], Method, u16)] = &[
+    type Row = (&'static [(Side, Method<'static>)], Method<'static>, u16);
+    let rows: &[Row] = &[
         (&[], Method::Invite, 200),
         (&[], Method::Update, 200),
         (&[(Us, Method::Invite)], Method::Invite, 491),

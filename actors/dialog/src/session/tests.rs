@@ -64,7 +64,8 @@ fn what_the_called_side_settles() {
     let silent = Settings { session_expires_s: 0, ..settings() };
     let off = Settings { session_max_s: 0, ..settings() };
     let brief = Settings { session_max_s: 600, ..settings() };
-    let rows: &[(&str, &Settings, &str, &str, Option<(u32, Side)>)] = &[
+    type Row<'a> = (&'a str, &'a Settings, &'a str, &'a str, Option<(u32, Side)>);
+    let rows: &[Row] = &[
         (
             "Supported: timer\nSession-Expires: 1200\n",
             &settings(),
