@@ -10,7 +10,7 @@ use crate::stage::{Props, Stage};
 const MESSAGES: u64 = 1_000_000;
 
 /// No flood limit: every message is to reach the parser.
-const OPEN: &str = "[balancer]\nflood_limit = false\n[call]\nwithout_relay = \"unanchored\"\n[log]\nlevel = \"warn\"\n";
+const OPEN: &str = "[balancer]\nflood_messages_per_s = 0\n[call]\nwithout_relay = \"unanchored\"\n[log]\nlevel = \"warn\"\n";
 
 /// Growth of the resident memory that is allowed between the first tenth and the end, percent.
 const GROWTH_PERCENT_MAX: u64 = 10;

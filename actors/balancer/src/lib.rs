@@ -18,6 +18,8 @@
 //! A flood over UDP can carry a forged source address. A flow that has answered a challenge (a 2xx to its REGISTER
 //! went out) has a limit of its own, and an address that has such a flow is never banned by a flood.
 //!
+//! With `forward` set the node is a stateless load balancer in front of proxies of others (`relay`).
+//!
 //! Operators send `Control` letters: `Ban`, `Unban`, `Bans`, `Drain`; `Describe` tells the counters.
 
 pub mod bans;
@@ -26,6 +28,7 @@ pub mod guard;
 pub mod machine;
 pub mod outbound;
 pub mod refusal;
+pub mod relay;
 pub mod screen;
 pub mod settings;
 

@@ -16,7 +16,7 @@ use tracing::{debug, info, trace};
 use crate::Settings;
 use crate::guard::{Entry, Guard};
 use crate::screen::{self, Stop};
-use crate::{outbound, refusal};
+use crate::{outbound, refusal, relay};
 
 /// The perimeter of one socket shard.
 pub struct Balancer {
@@ -91,6 +91,9 @@ impl Balancer {
     }
 
     fn on_response(&mut self, flow: Flow, bytes: Bytes, entry: Entry, now: Now, out: &mut Outbox) {
+        if !self.settings.forward.is_empty() {
+            return self.relay_response(&flow, &bytes, out);
+        }
         let Ok(message) = Message::parse(bytes, &self.limits) else {
             self.counts.malformed += 1;
             return;
@@ -124,7 +127,8 @@ impl Balancer {
             debug!(%error, source = %flow.remote, "request refused");
             return self.refuse(&view, &flow, &Reject::new(error.status()), now, out);
         }
-        match screen::screen(&view, &flow, trusted, &self.home.tokens, &self.settings) {
+        let relaying = !self.settings.forward.is_empty();
+        match screen::screen(&view, &flow, trusted || relaying, &self.home.tokens, &self.settings) {
             Ok(()) => {}
             Err(Stop::Refuse(reject)) => return self.refuse(&view, &flow, &reject, now, out),
             Err(Stop::Drop) => {
@@ -135,6 +139,9 @@ impl Balancer {
         if self.draining && is_new(&view, &way) {
             let reject = refusal::draining(&view, &self.home, &self.settings);
             return self.refuse(&view, &flow, &reject, now, out);
+        }
+        if relaying && !matches!(way, Way::Here) {
+            return self.relay_request(&view, &flow, now, out);
         }
         match way {
             Way::Here => {
@@ -149,6 +156,27 @@ impl Balancer {
                 let path = Some(self.path(&flow));
                 self.forward(to, &view, &bytes, flow, None, trusted, path, now, out);
             }
+        }
+    }
+
+    fn relay_request(&mut self, view: &View<'_>, flow: &Flow, now: Now, out: &mut Outbox) {
+        match relay::request(view, flow, &self.home, &self.settings) {
+            Ok(transmit) => {
+                self.counts.forwarded += 1;
+                out.post(self.home.flow(), Letter::Transmit(transmit));
+            }
+            Err(reject) => self.refuse(view, flow, &reject, now, out),
+        }
+    }
+
+    fn relay_response(&mut self, flow: &Flow, bytes: &Bytes, out: &mut Outbox) {
+        let view = View::parse(bytes, &self.limits).ok();
+        match view.and_then(|view| relay::response(&view, flow, &self.home)) {
+            Some(transmit) => {
+                self.counts.forwarded += 1;
+                out.post(self.home.flow(), Letter::Transmit(transmit));
+            }
+            None => self.counts.stray_responses += 1,
         }
     }
 

@@ -20,6 +20,9 @@ pub struct Settings {
     /// Post every message to the tracer; the node fills it in. Default false.
     #[serde(skip)]
     pub trace: bool,
+    /// Proxies of others that this node stands in front of as a stateless load balancer, by address and UDP port; not empty,
+    /// no call or registration is handled here. Default none.
+    pub forward: Vec<SocketAddr>,
     /// Further names and addresses of this switch, as Route fields may name it. Default none.
     pub hosts: Vec<String>,
     /// Addresses or networks (`192.0.2.1`, `2001:db8::/32`) that are neither limited nor banned and may send private
@@ -70,6 +73,7 @@ impl Default for Settings {
             listeners: Vec::new(),
             siblings: 1,
             trace: false,
+            forward: Vec::new(),
             hosts: Vec::new(),
             trusted: Vec::new(),
             flood_messages_per_s: 200,

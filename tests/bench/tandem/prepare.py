@@ -31,7 +31,7 @@ transport = "udp"
 address = "{o.ext}"
 
 [balancer]
-flood_limit = false
+flood_messages_per_s = 0
 {forward}
 [call]
 without_relay = "{'refuse' if relay else 'unanchored'}"
