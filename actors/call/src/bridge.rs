@@ -79,6 +79,10 @@ impl Call {
             end.pending.admit(view.method(), seed)?;
             end.dialog.refresh_target(&view)?;
         }
+        if matches!(way, Way::Pass) && view.method() == Method::Prack {
+            // A PRACK that fits nowhere must not leave its offer open.
+            end.provisionals.as_ref().ok_or_else(reject::no_dialog)?.expects(&view)?;
+        }
         if let (Way::Pass, Some(carrier)) = (&way, carrier_of(view.method())) {
             let has = offer::sdp_of(&view)?.is_some();
             end.negotiation.received(carrier, has).map_err(|breach| breach.reject(seed))?;

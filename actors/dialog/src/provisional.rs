@@ -60,10 +60,10 @@ impl Provisionals {
         Ok(Some(self.launch(response, now, settings)))
     }
 
-    /// A PRACK of the dialog arrived. `Ok` carries the next response that may go out now.
+    /// Whether a PRACK fits, before anything is done with what it carries.
     ///
     /// Errors: `Reject` 400 for an unreadable RAck, 481 when it acknowledges nothing that waits (RFC 3262 3).
-    pub fn on_prack(&mut self, prack: &View<'_>, now: Now, settings: &Settings) -> Result<Option<Message>, Reject> {
+    pub fn expects(&self, prack: &View<'_>) -> Result<(), Reject> {
         let rack = prack.header(Name::RAck).ok_or(Reject::new(Status::BAD_REQUEST).reason("Missing RAck"))?;
         let rack = sip::unfold(rack);
         let (rseq, cseq) = sip::parse_rack(&rack).map_err(|_| Reject::new(Status::BAD_REQUEST).reason("Bad RAck"))?;
@@ -71,6 +71,14 @@ impl Provisionals {
         if !waiting || cseq.number != self.cseq || cseq.method != Method::Invite {
             return Err(Reject::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
         }
+        Ok(())
+    }
+
+    /// A PRACK of the dialog arrived. `Ok` carries the next response that may go out now.
+    ///
+    /// Errors: those of `expects`.
+    pub fn on_prack(&mut self, prack: &View<'_>, now: Now, settings: &Settings) -> Result<Option<Message>, Reject> {
+        self.expects(prack)?;
         self.current = None;
         Ok(self.waiting.pop_front().map(|next| self.launch(next, now, settings)))
     }

@@ -20,7 +20,7 @@ pub struct Settings {
     pub refresh: bool,
     /// How often a 422 of the peer is followed with a longer interval, times; default 3; zero never tries again.
     pub session_retries_max: u8,
-    /// Reliable provisional responses that may wait behind an unacknowledged one, default 8; zero lets none wait.
+    /// Reliable provisional responses that may wait behind an unacknowledged one, number, default 8; zero lets none wait.
     pub provisionals_max: usize,
 }
 

@@ -64,6 +64,11 @@ fn a_prack_has_to_fit() {
         let mut sender = sender();
         sender.push(ringing(180, b""), start(), &settings()).unwrap();
         let prack = within("PRACK", 11, more);
+        assert_eq!(
+            sender.expects(&prack.view()).map_or_else(|reject| reject.status.code(), |()| 200),
+            status,
+            "{more}"
+        );
         assert_eq!(code(sender.on_prack(&prack.view(), start(), &settings())), status, "{more}");
         assert_eq!(sender.is_waiting(), status != 200, "{more}");
         if status == 200 {
