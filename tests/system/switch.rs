@@ -35,7 +35,7 @@ impl Switch {
         let text = format!(
             "node = 1\nname = \"system-{net}\"\ndata_dir = \"{data}\"\n\n\
              [[listen]]\ntransport = \"udp\"\naddress = \"{sip}\"\n\n[[listen]]\ntransport = \"tcp\"\naddress = \"{sip}\"\n\n\
-             [api]\nlisten = \"{api}\"\n[api.users]\nadmin = \"plain:secret\"\n\n[control]\nlisten = \"{control}\"\n\n[log]\nlevel = \"debug\"\n\n\
+             [api]\nlisten = \"{api}\"\n[api.users]\nadmin = \"sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\n\n[control]\nlisten = \"{control}\"\n\n[log]\nlevel = \"debug\"\n\n\
              {relays}{call}{toml}",
             data = data.display()
         );

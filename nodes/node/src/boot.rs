@@ -274,7 +274,8 @@ fn role_settings(config: &Config) -> RoleSettings {
         .collect();
     balancer.siblings = config.balancers();
     balancer.trace = config.trace.messages_max > 0 && config.trace.bytes_max > 0;
-    balancer.trusted.extend(config.call.trusted.iter().filter_map(|address| address.to_string().parse().ok()));
+    let trunks = config.call.trusted.iter().filter_map(|address| address.to_string().parse::<balancer::Net>().ok());
+    balancer.trusted.extend(trunks);
     let mut call = config.call.clone();
     call.outbound = listeners
         .enumerate()

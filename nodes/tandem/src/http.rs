@@ -72,10 +72,6 @@ impl Client {
         })
     }
 
-    pub fn get(&self, path: &str) -> Result<Answer, Failure> {
-        self.send("GET", path, None)
-    }
-
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(authorization) = &self.authorization {

@@ -12,7 +12,6 @@ use crate::screen::cut;
 pub struct Message {
     pub unix_ms: u64,
     pub inbound: bool,
-    pub transport: String,
     pub remote: String,
     pub first_line: String,
     pub cseq: Option<String>,

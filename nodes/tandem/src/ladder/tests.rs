@@ -4,7 +4,6 @@ fn message(ms: u64, inbound: bool, remote: &str, first_line: &str, cseq: &str, s
     Message {
         unix_ms: 1_700_000_000_000 + ms,
         inbound,
-        transport: "udp".to_owned(),
         remote: remote.to_owned(),
         first_line: first_line.to_owned(),
         cseq: Some(cseq.to_owned()),
