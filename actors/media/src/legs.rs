@@ -1,0 +1,87 @@
+//! Legs of a call and the offers between them.
+
+use fabric::letters::media::MediaProfile;
+
+/// What a media session remembers of its legs: their tags, and the last offer between each two.
+#[derive(Default)]
+pub struct Legs {
+    legs: Vec<Leg>,
+    offers: Vec<Offer>,
+}
+
+struct Leg {
+    number: u16,
+    tag: Box<str>,
+}
+
+/// The last offer between two legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub from: u16,
+    pub to: u16,
+    /// m-lines, which the answer must have too (RFC 3264 6).
+    pub lines: u8,
+    /// The relay has it; else descriptions are passed as they are.
+    pub anchored: bool,
+}
+
+impl Legs {
+    /// The tag under which the relay knows this leg: the first one it was given, made unlike the others'.
+    pub fn tag(&mut self, number: u16, profile: &MediaProfile) -> &str {
+        let place = match self.legs.iter().position(|leg| leg.number == number) {
+            Some(place) => place,
+            None => {
+                let taken = profile.tag.is_empty() || self.legs.iter().any(|leg| *leg.tag == *profile.tag);
+                let tag = if taken { format!("{}-leg{number}", profile.tag) } else { profile.tag.clone() };
+                self.legs.push(Leg { number, tag: tag.into() });
+                self.legs.len() - 1
+            }
+        };
+        &self.legs[place].tag
+    }
+
+    /// The tag of a leg that is known.
+    pub fn tag_of(&self, number: u16) -> Option<&str> {
+        self.legs.iter().find(|leg| leg.number == number).map(|leg| &*leg.tag)
+    }
+
+    pub fn knows(&self, number: u16) -> bool {
+        self.legs.iter().any(|leg| leg.number == number)
+    }
+
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// The first leg that is left: the caller, as long as it is there.
+    pub fn first_tag(&self) -> Option<&str> {
+        self.legs.first().map(|leg| &*leg.tag)
+    }
+
+    /// Notes an offer in place of the one before between the same two legs, either way.
+    pub fn offered(&mut self, offer: Offer) {
+        self.offers.retain(|old| (old.from, old.to) != (offer.from, offer.to) && (old.to, old.from) != (offer.from, offer.to));
+        self.offers.push(offer);
+    }
+
+    /// The last offer of `from` to `to`.
+    pub fn offer(&self, from: u16, to: u16) -> Option<Offer> {
+        self.offers.iter().find(|offer| offer.from == from && offer.to == to).copied()
+    }
+
+    pub fn has_offers(&self) -> bool {
+        !self.offers.is_empty()
+    }
+
+    /// Forgets a leg and its offers.
+    pub fn remove(&mut self, number: u16) {
+        self.legs.retain(|leg| leg.number != number);
+        self.offers.retain(|offer| offer.from != number && offer.to != number);
+        self.legs.shrink_to_fit();
+        self.offers.shrink_to_fit();
+    }
+
+    pub fn clear(&mut self) {
+        *self = Legs::default();
+    }
+}
