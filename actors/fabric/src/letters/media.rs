@@ -64,7 +64,7 @@ pub struct StreamStats {
     pub errors: u64,
     /// From RTCP, when there was any: packets lost.
     pub lost: Option<u64>,
-    /// Interarrival jitter, RTP timestamp units.
+    /// Interarrival jitter, milliseconds.
     pub jitter: Option<u32>,
 }
 
