@@ -130,6 +130,12 @@ impl Builder {
         builder
     }
 
+    /// A body whose Content-Type, if it has one, is written as a header.
+    pub fn payload(mut self, body: impl Into<Bytes>) -> Builder {
+        self.body = body.into();
+        self
+    }
+
     /// The finished message.
     pub fn build(mut self) -> Message {
         self.out.put_slice(b"Content-Length: ");

@@ -118,7 +118,7 @@ pub(crate) fn index(
         [line @ .., b'\r'] => line,
         line => line,
     };
-    let fault = if is_version(line) { status_line(line, head)? } else { request_line(line, head)? };
+    let fault = if is_version(line) { status_line(line, head) } else { request_line(line, head)? };
     let mut found = Found { length: Length::Absent, fault };
     head.fields_start = (line_end + 1) as u32;
     let mut at = line_end + 1;
@@ -266,18 +266,22 @@ fn length(before: Length, value: &[u8], offset: usize) -> Length {
     }
 }
 
-fn status_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, ParseError> {
-    let fault = (!line[..8.min(line.len())].eq_ignore_ascii_case(b"SIP/2.0 "))
-        .then(|| ParseError::new(ErrorKind::Version, 0, "version"));
-    let space = memchr(b' ', line).ok_or(ParseError::syntax(line.len(), "status line"))?;
-    let wrong = ParseError::syntax(space + 1, "status code");
+fn status_line(line: &[u8], head: &mut Head) -> Option<ParseError> {
+    // Whatever follows, this is no request.
+    head.status = u16::MAX;
+    head.text_start = line.len() as u16;
+    head.text_end = line.len() as u16;
+    let Some(space) = memchr(b' ', line) else {
+        return Some(ParseError::syntax(line.len(), "status line"));
+    };
     let rest = &line[space + 1..];
     let digits = memchr(b' ', rest).unwrap_or(rest.len());
-    let code = decimal(&rest[..digits]).filter(|code| digits == 3 && (100..700).contains(code)).ok_or(wrong)?;
+    let Some(code) = decimal(&rest[..digits]).filter(|code| digits == 3 && (100..700).contains(code)) else {
+        return Some(ParseError::syntax(space + 1, "status code"));
+    };
     head.status = code as u16;
     head.text_start = (space + 1 + digits + usize::from(digits < rest.len())) as u16;
-    head.text_end = line.len() as u16;
-    Ok(fault)
+    (line[4..space] != *b"2.0").then(|| ParseError::new(ErrorKind::Version, 0, "version"))
 }
 
 fn request_line(line: &[u8], head: &mut Head) -> Result<Option<ParseError>, ParseError> {

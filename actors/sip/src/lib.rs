@@ -19,6 +19,8 @@ mod name_addr;
 pub mod rsip_door;
 mod splice;
 mod status;
+#[cfg(test)]
+mod testing;
 mod text;
 mod typed;
 mod uri;

@@ -57,10 +57,13 @@ impl<'a> View<'a> {
 
     /// Reads what can be read of a message that `parse` refuses, so that the refusal can be sent: RFC 3261 8.2.6.
     ///
-    /// `None` when not even a start line with a SIP version can be made out, or a limit is exceeded. Never route it.
+    /// `None` when it is no request, or a limit is exceeded. Never route it.
     pub fn salvage(bytes: &'a [u8], limits: &Limits) -> Option<View<'a>> {
         let mut view = View::empty(bytes);
         view.index(limits).ok()?;
+        if !view.is_request() {
+            return None;
+        }
         view.bytes = &view.bytes[..view.head.body_start as usize];
         Some(view)
     }
@@ -135,7 +138,10 @@ impl<'a> View<'a> {
 
     /// The start line without its line end.
     pub fn start_line(&self) -> &'a [u8] {
-        crate::text::trim_end(&self.bytes[..self.head.fields_start as usize])
+        match &self.bytes[..self.head.fields_start as usize] {
+            [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
+            line => line,
+        }
     }
 
     /// The value of the first line of this name; folds stand as they came, see `unfold`.
