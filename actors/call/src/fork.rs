@@ -330,7 +330,7 @@ fn party(address: Option<sip::NameAddr<'_>>, tag: Option<&str>) -> Vec<u8> {
     let Some(address) = address else { return b"<sip:anonymous@anonymous.invalid>".to_vec() };
     let mut text = Vec::with_capacity(80);
     if !address.display.is_empty() {
-        text.extend_from_slice(address.display);
+        text.extend_from_slice(&sip::quote(&address.display_decoded()));
         text.push(b' ');
     }
     text.push(b'<');

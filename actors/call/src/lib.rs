@@ -48,3 +48,8 @@ mod transactions;
 
 pub use call::Call;
 pub use settings::{Outbound, Refer, Settings, WithoutRelay};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Whole calls, letter by letter.
+
+mod basic;
