@@ -150,7 +150,10 @@ impl<'a> Challenge<'a> {
 ///
 /// `None` when there are none: unknown schemes and other realms are passed over (RFC 3261 22.3). Errors: a Digest value
 /// that is broken.
-pub fn pick<'a>(values: impl IntoIterator<Item = &'a [u8]>, realm: &[u8]) -> Option<Result<Credentials<'a>, AuthError>> {
+pub fn pick<'a>(
+    values: impl IntoIterator<Item = &'a [u8]>,
+    realm: &[u8],
+) -> Option<Result<Credentials<'a>, AuthError>> {
     let mut broken = None;
     for value in values {
         match Credentials::parse(value) {
@@ -168,7 +171,18 @@ struct Fields<'a> {
 
 /// The parameters we read; others are passed over.
 const NAMES: [&str; 13] = [
-    "username", "username*", "realm", "nonce", "uri", "response", "algorithm", "qop", "cnonce", "nc", "opaque", "stale",
+    "username",
+    "username*",
+    "realm",
+    "nonce",
+    "uri",
+    "response",
+    "algorithm",
+    "qop",
+    "cnonce",
+    "nc",
+    "opaque",
+    "stale",
     "userhash",
 ];
 
@@ -198,7 +212,9 @@ impl<'a> Fields<'a> {
             if !rest.is_empty() && rest[0] != b',' {
                 return Err(AuthError::Syntax);
             }
-            let Some(place) = NAMES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes())) else { continue };
+            let Some(place) = NAMES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes())) else {
+                continue;
+            };
             if fields.fields[place].is_some() {
                 return Err(AuthError::Duplicate(NAMES[place]));
             }
@@ -211,7 +227,11 @@ impl<'a> Fields<'a> {
     }
 
     fn take(&mut self, name: &'static str) -> Option<Cow<'a, [u8]>> {
-        self.fields.iter_mut().find(|field| field.as_ref().is_some_and(|(known, _)| *known == name))?.take().map(|(_, text)| text)
+        self.fields
+            .iter_mut()
+            .find(|field| field.as_ref().is_some_and(|(known, _)| *known == name))?
+            .take()
+            .map(|(_, text)| text)
     }
 
     fn need(&mut self, name: &'static str) -> Result<Cow<'a, [u8]>, AuthError> {

@@ -101,7 +101,8 @@ impl Hex {
         if other.len() != self.length {
             return false;
         }
-        let differs = self.bytes().iter().zip(other).fold(0u8, |sum, (ours, theirs)| sum | (ours ^ theirs.to_ascii_lowercase()));
+        let differs =
+            self.bytes().iter().zip(other).fold(0u8, |sum, (ours, theirs)| sum | (ours ^ theirs.to_ascii_lowercase()));
         std::hint::black_box(differs) == 0
     }
 }

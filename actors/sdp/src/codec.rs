@@ -38,8 +38,11 @@ impl Media<'_> {
     ///
     /// A retransmission stream (RFC 4588) goes with the codec it belongs to.
     pub fn keep_codecs(&mut self, mut keep: impl FnMut(&Codec<'_>) -> bool) -> bool {
-        let mut kept: Vec<String> =
-            self.codecs().filter(|codec| !is_named(codec, "rtx") && keep(codec)).map(|codec| codec.format.to_owned()).collect();
+        let mut kept: Vec<String> = self
+            .codecs()
+            .filter(|codec| !is_named(codec, "rtx") && keep(codec))
+            .map(|codec| codec.format.to_owned())
+            .collect();
         let repeats: Vec<String> = self
             .codecs()
             .filter(|codec| is_named(codec, "rtx"))

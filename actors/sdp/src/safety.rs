@@ -101,9 +101,10 @@ pub fn strip_candidates(session: &mut Session<'_>, rules: &Rules<'_>) -> bool {
     let mut removed = false;
     for media in &mut session.media {
         removed |= media.remove_attributes(|name, value| {
-            name == b"candidate" && candidate(value).is_none_or(|address| {
-                class(address) == Class::Unspecified || judge_host(Host::Ip(address), rules) != Verdict::Safe
-            })
+            name == b"candidate"
+                && candidate(value).is_none_or(|address| {
+                    class(address) == Class::Unspecified || judge_host(Host::Ip(address), rules) != Verdict::Safe
+                })
         });
     }
     removed
@@ -163,7 +164,9 @@ fn class_v6(address: Ipv6Addr) -> Class {
         [0x2002, high, low, ..] => inner(high, low),
         [0, 0, 0, 0, 0, 0, ..] => Class::Reserved,
         [first, ..] if first >> 8 == 0xff => Class::Multicast,
-        [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 || first & 0xffc0 == 0xfec0 => Class::Internal,
+        [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 || first & 0xffc0 == 0xfec0 => {
+            Class::Internal
+        }
         _ => Class::Public,
     }
 }

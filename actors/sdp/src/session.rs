@@ -171,7 +171,8 @@ impl<'a> Media<'a> {
 
     /// Whether it is carried by RTP or SRTP.
     pub fn is_rtp(&self) -> bool {
-        self.protocol.contains("RTP/")
+        let bytes = self.protocol.as_bytes();
+        bytes.windows(4).any(|part| part.eq_ignore_ascii_case(b"RTP/"))
     }
 
     /// The media's own connection.
