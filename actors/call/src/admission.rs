@@ -101,8 +101,13 @@ impl Door<'_> {
     }
 
     fn server(&self) -> Server {
-        let policy =
-            Policy { md5: self.settings.digest_md5, nonce_life_s: self.settings.nonce_life_s, ..Policy::default() };
+        let settings = self.settings;
+        let policy = Policy {
+            md5: settings.digest_md5,
+            sha256: settings.digest_sha256,
+            nonce_life_s: settings.nonce_life_s,
+            ..Policy::default()
+        };
         Server::new(*self.secret, policy)
     }
 }

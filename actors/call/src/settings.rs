@@ -36,8 +36,10 @@ pub struct Settings {
     ///
     /// A finished call stays as long as its nonces live, so that no credentials are accepted twice (I26).
     pub nonce_life_s: u32,
-    /// Offer the MD5 challenge beside SHA-256 (RFC 8760), default true.
+    /// Offer the MD5 challenge, default true.
     pub digest_md5: bool,
+    /// Offer the SHA-256 challenge before it (RFC 8760), default false: baresip 1.0 and SIPp 3.6 give up when they see one.
+    pub digest_sha256: bool,
     /// Most contacts one call rings, count, default 10; 0 rings nobody.
     pub targets_max: u16,
     /// Most early dialogs of one call, count, default 12; 0 allows none.
@@ -107,6 +109,7 @@ impl Default for Settings {
             trusted: Vec::new(),
             nonce_life_s: 30,
             digest_md5: true,
+            digest_sha256: false,
             targets_max: 10,
             dialogs_max: 12,
             transactions_max: 64,

@@ -26,7 +26,8 @@ pub struct Settings {
     pub ask_timeout_ms: u32,
     /// Shortest Retry-After of a 503, seconds; up to twice as much by chance. Default 5; zero asks to retry at once.
     pub retry_after_s: u32,
-    /// Algorithms offered and nonce life.
+    /// Algorithms offered and nonce life. Default as of `auth::Policy`, but MD5 alone: baresip 1.0 and SIPp 3.6 give up when
+    /// they see a SHA-256 challenge.
     pub digest: auth::Policy,
 }
 
@@ -43,7 +44,7 @@ impl Default for Settings {
             flow_timer_s: 120,
             ask_timeout_ms: 5_000,
             retry_after_s: 5,
-            digest: auth::Policy::default(),
+            digest: auth::Policy { sha256: false, ..auth::Policy::default() },
         }
     }
 }
