@@ -79,7 +79,7 @@ fn a_call_is_ended_by_the_callee() {
         .passed();
     callee.end().passed();
     assert_eq!(caller.received(), ["407 INVITE", "100 INVITE", "180 INVITE", "200 INVITE", "BYE"]);
-    assert_eq!(stage.wait_for_cdrs(1)[0]["stop_cause"], "callee_hangup");
+    assert_eq!(stage.wait_for_cdrs(1)[0]["stop_cause"], "callee");
 }
 
 #[test]
