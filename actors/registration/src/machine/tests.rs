@@ -1,1 +1,602 @@
+use super::*;
+use auth::{Answering, Challenge, Policy, choose, respond};
+use bytes::Bytes;
+use fabric::NodeId;
+use fabric::letters::flow::Flow;
+use sip::{Limits, Message};
 
+#[test]
+fn a_first_register_is_challenged_and_forgotten() {
+    let mut bench = Bench::new(settings());
+    let reply = bench.register(&Req::default()).one_reply();
+    assert_eq!(reply.start_line(), "SIP/2.0 401 Unauthorized");
+    let challenges: Vec<_> = reply.headers(Name::WwwAuthenticate);
+    assert_eq!(challenges.len(), 2);
+    assert!(challenges[0].contains("algorithm=SHA-256") && challenges[1].contains("algorithm=MD5"));
+    assert!(challenges.iter().all(|value| value.contains("realm=\"d.test\"") && value.contains("qop=\"auth\"")));
+    assert!(bench.machine.is_idle(), "a flood leaves nothing behind");
+    assert_eq!(bench.machine.deadline(), None);
+}
+
+#[test]
+fn a_phone_registers() {
+    for algorithm in [0, 1] {
+        let mut bench = Bench::new(settings());
+        let request = bench.answered(&Req::default(), algorithm);
+        let ask = bench.register(&request).one();
+        assert_eq!(ask.to, Address::Store(NodeId(1)));
+        assert_eq!(
+            ask.letter,
+            Letter::AccountAsk(Box::new(AccountAsk { user: "alice".into(), domain: "d.test".into() }))
+        );
+        let bind = bench.answer(&ask, alice()).one();
+        assert_eq!(bind.to, bench.desk.home.location("alice@d.test"));
+        let Letter::Bind(wanted) = &bind.letter else { panic!("{bind:?}") };
+        assert_eq!((&*wanted.aor, &*wanted.call_id, wanted.cseq, wanted.contacts_max), ("alice@d.test", "c1", 2, 0));
+        let BindChange::Contacts(contacts) = &wanted.change else { panic!("{wanted:?}") };
+        assert_eq!(*contacts[0].path, *path());
+        let reply = bench.answer(&bind, bound(contacts)).one_reply();
+        assert_eq!(reply.start_line(), "SIP/2.0 200 OK");
+        assert_eq!(reply.headers(Name::Contact), ["<sip:alice@192.0.2.9:4711>;expires=3600"]);
+        assert_eq!(reply.headers(Name::Path), Vec::<String>::new());
+        assert_eq!(reply.flow, flow());
+        assert!(!bench.machine.is_idle(), "its nonce counts must be remembered");
+        bench.wait(301_000);
+        bench.wake().none();
+        assert!(bench.machine.is_idle());
+    }
+}
+
+#[test]
+fn a_refresh_may_count_its_nonce_on() {
+    let mut bench = Bench::new(settings());
+    let first = bench.answered(&Req::default(), 0);
+    bench.accepted(&first);
+    let second = Req { cseq: 3, branch: "b3", ..bench.counted(&Req::default(), 0, &first, 2) };
+    bench.accepted(&second);
+}
+
+#[test]
+fn nobody_learns_who_exists() {
+    let mut shapes = Vec::new();
+    for account in [Account::UnknownUser, subscriber(|known| known.ha1_sha256 = [0; 32])] {
+        let mut bench = Bench::new(settings());
+        let request = bench.answered(&Req::default(), 0);
+        let ask = bench.register(&request).one();
+        let reply = bench.answer(&ask, Letter::Account(account)).one_reply();
+        let names: Vec<_> = reply.message.view().fields().map(|field| field.id).collect();
+        shapes.push((reply.start_line(), names, reply.message.bytes().len()));
+        assert!(bench.machine.is_idle());
+    }
+    assert_eq!(shapes[0], shapes[1]);
+    assert_eq!(shapes[0].0, "SIP/2.0 401 Unauthorized");
+}
+
+#[test]
+fn credentials_that_need_no_account_to_be_refused() {
+    for (what, auth, status) in [
+        ("forged nonce", digest("alice", "d.test", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), 401),
+        ("no nonce of ours", digest("alice", "d.test", "abc"), 401),
+        ("another realm", digest("alice", "other.test", "abc"), 401),
+        ("unknown scheme", "NoOneKnowsThisScheme opaque-data=here".to_owned(), 401),
+        ("broken digest", "Digest username=\"alice".to_owned(), 400),
+        ("no response", "Digest username=\"alice\", realm=\"d.test\"".to_owned(), 400),
+    ] {
+        let mut bench = Bench::new(settings());
+        let reply = bench.register(&Req { auth: Some(auth), ..Req::default() }).one_reply();
+        assert_eq!(reply.status(), status, "{what}");
+        assert!(bench.machine.is_idle(), "{what}");
+    }
+}
+
+#[test]
+fn nonces_are_bound_to_their_call() {
+    let mut bench = Bench::new(settings());
+    let request = Req { call_id: "c2", ..bench.answered(&Req::default(), 0) };
+    assert_eq!(bench.register(&request).one_reply().status(), 401, "stolen for another Call-ID");
+}
+
+#[test]
+fn replays() {
+    let mut bench = Bench::new(settings());
+    let first = bench.answered(&Req::default(), 0);
+    bench.accepted(&first);
+    let far = Req { cseq: 3, branch: "b3", ..bench.counted(&Req::default(), 0, &first, 40) };
+    bench.accepted(&far);
+    for (what, request) in [
+        ("same nonce and count", Req { cseq: 4, branch: "b4", ..first.clone() }),
+        ("from elsewhere", Req { port: 9, ..first.clone() }),
+        ("lower count", Req { cseq: 5, branch: "b5", ..bench.counted(&Req::default(), 0, &first, 2) }),
+    ] {
+        let ask = bench.register(&request).one();
+        let reply = bench.answer(&ask, alice()).one_reply();
+        assert_eq!(reply.status(), 401, "{what}");
+        assert!(!reply.headers(Name::WwwAuthenticate)[0].contains("stale"), "{what}");
+    }
+}
+
+#[test]
+fn stale_nonces() {
+    let mut bench = Bench::new(settings());
+    let request = bench.answered(&Req::default(), 0);
+    bench.wait(300_000);
+    let ask = bench.register(&request).one();
+    let reply = bench.answer(&ask, alice()).one_reply();
+    assert_eq!(reply.status(), 401);
+    assert!(reply.headers(Name::WwwAuthenticate)[0].contains("stale=true"));
+    let ask = bench.register(&request).one();
+    let reply = bench.answer(&ask, Letter::Account(Account::UnknownUser)).one_reply();
+    assert!(!reply.headers(Name::WwwAuthenticate)[0].contains("stale"), "stale is said to those who know the password");
+    // The node is started anew: it has forgotten which counts it took, so its old nonces are stale.
+    let mut bench = Bench::new(settings());
+    let request = bench.answered(&Req::default(), 0);
+    bench.now = Now { instant: Instant(5_000_000), unix_ms: bench.now.unix_ms + 20_000 };
+    let ask = bench.register(&request).one();
+    assert!(bench.answer(&ask, alice()).one_reply().headers(Name::WwwAuthenticate)[0].contains("stale=true"));
+}
+
+#[test]
+fn other_requests_than_the_hashed_one() {
+    for (what, change) in [
+        ("another Request-URI", (|request| request.uri = "sip:other.test") as fn(&mut Req)),
+        ("MD5 where it is forbidden", |_| {}),
+    ] {
+        let digest = Policy { md5: what != "MD5 where it is forbidden", ..Policy::default() };
+        let mut bench = Bench::new(Settings { digest, ..settings() });
+        let mut request = bench
+            .answered_with(&Req::default(), |challenge| Challenge { algorithm: auth::Algorithm::Md5, ..challenge });
+        change(&mut request);
+        let ask = bench.register(&request).one();
+        assert_eq!(bench.answer(&ask, alice()).one_reply().status(), 401, "{what}");
+    }
+}
+
+#[test]
+fn whose_address_of_record() {
+    let global = |known: &mut Subscriber| known.lock = Lock::Global;
+    for (what, to, account, status) in [
+        ("own number", "<sip:+4311001@d.test>", subscriber(|_| {}), None),
+        ("somebody else's", "<sip:bob@d.test>", subscriber(|_| {}), Some(403)),
+        ("locked", "<sip:alice@d.test>", subscriber(global), Some(403)),
+        ("locked for calls only", "<sip:alice@d.test>", subscriber(|known| known.lock = Lock::All), None),
+        ("foreign domain", "<sip:alice@d.test>", Account::ForeignDomain, Some(403)),
+    ] {
+        let mut bench = Bench::new(settings());
+        let request = bench.answered(&Req { to, ..Req::default() }, 0);
+        let ask = bench.register(&request).one();
+        let out = bench.answer(&ask, Letter::Account(account));
+        match status {
+            Some(status) => assert_eq!(out.one_reply().status(), status, "{what}"),
+            None => assert!(matches!(out.one().letter, Letter::Bind(bind) if &*bind.aor == "alice@d.test"), "{what}"),
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_a_register_for_us() {
+    for (what, request, status) in [
+        ("To is no SIP address", Req { to: "<isbn:2983792873>", ..Req::default() }, 400),
+        ("an extension we lack", Req { fields: "Require: gruu\r\n", ..Req::default() }, 420),
+    ] {
+        assert_eq!(Bench::new(settings()).register(&request).one_reply().status(), status, "{what}");
+    }
+    for (what, fields, status) in [
+        ("misused star", "Contact: *\r\nExpires: 60\r\n", 400),
+        ("too brief", "Contact: <sip:a@h>;expires=5\r\n", 423),
+        ("our own address", "Contact: <sip:a@198.51.100.1>\r\n", 403),
+    ] {
+        let mut bench = Bench::new(settings());
+        let request = bench.answered(&Req { fields, ..Req::default() }, 0);
+        let ask = bench.register(&request).one();
+        assert_eq!(bench.answer(&ask, alice()).one_reply().status(), status, "{what}");
+        assert_eq!(bench.register(&request).one_reply().status(), status, "{what}, sent again");
+    }
+}
+
+#[test]
+fn what_a_register_does() {
+    for (fields, change) in [("", "Fetch"), ("Contact: *\r\nExpires: 0\r\n", "RemoveAll"), (CONTACT, "Contacts")] {
+        let mut bench = Bench::new(settings());
+        let request = bench.answered(&Req { fields, ..Req::default() }, 0);
+        let ask = bench.register(&request).one();
+        let Letter::Bind(bind) = bench.answer(&ask, alice()).one().letter else { panic!("no demand") };
+        assert!(format!("{:?}", bind.change).starts_with(change));
+    }
+}
+
+#[test]
+fn retransmissions_while_it_waits_are_absorbed() {
+    let mut bench = Bench::new(settings());
+    let request = bench.answered(&Req::default(), 0);
+    let ask = bench.register(&request).one();
+    bench.register(&request).none();
+    let bind = bench.answer(&ask, alice()).one();
+    bench.register(&request).none();
+    bench.answer(&ask, alice()).none();
+    let other = bench.register(&Req { cseq: 9, branch: "b9", ..request.clone() }).one_reply();
+    assert_eq!(other.status(), 500, "one REGISTER at a time");
+    assert_eq!(other.headers(Name::RetryAfter), ["1"]);
+    assert_eq!(bench.answer(&bind, bound(&[])).one_reply().status(), 200);
+    bench.answer(&bind, bound(&[])).none();
+}
+
+#[test]
+fn retransmissions_of_an_accepted_request_are_told_again() {
+    let mut bench = Bench::new(settings());
+    let fields = "Supported: path, outbound\r\nContact: <sip:alice@192.0.2.9>;+sip.instance=\"<u>\";reg-id=1\r\n";
+    let request = bench.answered(&Req { fields, ..Req::default() }, 0);
+    let first = bench.accepted(&request);
+    bench.wait(500);
+    let ask = bench.register(&request).one();
+    bench.register(&request).none();
+    let tell = bench.answer(&ask, alice()).one();
+    let Letter::Bind(demand) = &tell.letter else { panic!("{tell:?}") };
+    assert_eq!(demand.change, BindChange::Fetch, "nothing is bound twice");
+    let Bound::Bindings(bindings) = &first.1 else { panic!("{first:?}") };
+    let again = bench.answer(&tell, bound(bindings)).one_reply();
+    assert_eq!(again.message.bytes(), first.0.message.bytes(), "the same answer");
+    assert_eq!(again.headers(Name::Require), ["outbound"]);
+    assert_eq!(again.headers(Name::FlowTimer), ["120"]);
+    assert_eq!(again.headers(Name::Path), [path()]);
+}
+
+#[test]
+fn refusals_of_the_location_are_passed_on() {
+    let mut bench = Bench::new(settings());
+    let request = bench.answered(&Req::default(), 0);
+    let ask = bench.register(&request).one();
+    let bind = bench.answer(&ask, alice()).one();
+    let refused = Letter::Bound(Box::new(Bound::Refused(Reject::new(Status::FORBIDDEN).reason("Too Many Contacts"))));
+    let reply = bench.answer(&bind, refused).one_reply();
+    assert_eq!(reply.start_line(), "SIP/2.0 403 Too Many Contacts");
+    assert_eq!(bench.register(&request).one_reply().status(), 403);
+}
+
+#[test]
+fn faults_inside() {
+    for (fault_at_bind, by_time) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut bench = Bench::new(settings());
+        let request = bench.answered(&Req::default(), 0);
+        let mut question = bench.register(&request).one();
+        if fault_at_bind {
+            question = bench.answer(&question, alice()).one();
+        }
+        let out = if by_time {
+            bench.wait(4_999);
+            bench.wake().none();
+            bench.wait(1);
+            bench.wake()
+        } else {
+            bench.answer(&question, Letter::Returned(Fault::unavailable("disk")))
+        };
+        let reply = out.one_reply();
+        assert_eq!(reply.status(), 503);
+        let seconds: u32 = reply.headers(Name::RetryAfter)[0].parse().expect("seconds");
+        assert!((5..=10).contains(&seconds), "{seconds}");
+        let late = if fault_at_bind { bound(&[]) } else { alice() };
+        bench.answer(&question, late).none();
+        assert_eq!(bench.machine.is_idle(), !fault_at_bind, "an accepted nonce is remembered");
+    }
+}
+
+#[test]
+fn phones_behind_a_nat_are_kept_alive() {
+    for (what, nat, transport, sends) in [
+        ("NAT", true, Transport::Udp, true),
+        ("none", false, Transport::Udp, false),
+        ("TCP", true, Transport::Tcp, false),
+    ] {
+        let mut bench = Bench::new(settings());
+        let request = bench.answered(&Req { nat, transport, ..Req::default() }, 0);
+        bench.accepted(&request);
+        bench.wait(30_000);
+        let mail = bench.wake().0;
+        assert_eq!(mail.len(), usize::from(sends), "{what}");
+        if sends {
+            bench.wait(400_000);
+            bench.wake().one();
+            assert!(!bench.machine.is_idle(), "as long as the binding lasts");
+            let [options] = &mail[..] else { panic!("not one") };
+            let Letter::SipOut(options) = &options.letter else { panic!("{options:?}") };
+            let answer = sip::Builder::reply_to(&options.message.view(), Status::OK, None).build();
+            bench.sip(answer, flow(), true).none();
+            let gone = bench.answered(&Req { fields: "Contact: *\r\nExpires: 0\r\n", cseq: 3, ..request.clone() }, 0);
+            bench.accepted_with(&gone, &[]);
+            bench.wait(400_000);
+            bench.wake().none();
+            assert!(bench.machine.is_idle(), "unregistered");
+        }
+    }
+}
+
+#[test]
+fn paths_of_trusted_proxies_follow_ours() {
+    let mut bench = Bench::new(settings());
+    let fields = "Path: <sip:edge.example;lr>\r\nSupported: path\r\nContact: <sip:a@h>\r\n";
+    let request = bench.answered(&Req { fields, ..Req::default() }, 0);
+    let (reply, bindings) = bench.accepted(&request);
+    let both = format!("{}, <sip:edge.example;lr>", path());
+    assert_eq!(reply.headers(Name::Path), [&*both]);
+    assert!(matches!(bindings, Bound::Bindings(bindings) if *bindings[0].path == *both));
+}
+
+#[test]
+fn a_subscriber_may_have_a_limit_of_its_own() {
+    let mut bench = Bench::new(settings());
+    let request = bench.answered(&Req::default(), 0);
+    let ask = bench.register(&request).one();
+    let limited = |known: &mut Subscriber| {
+        known.preferences.insert("contacts_max".into(), "2".into());
+    };
+    let bind = bench.answer(&ask, Letter::Account(subscriber(limited))).one();
+    assert!(matches!(bind.letter, Letter::Bind(bind) if bind.contacts_max == 2));
+}
+
+#[test]
+fn stray_letters_are_ignored() {
+    let mut bench = Bench::new(settings());
+    let strays = [alice(), bound(&[]), Letter::Returned(Fault::timeout("late")), Letter::Kept];
+    for letter in strays {
+        let mail = Envelope::ask(Address::Store(NodeId(1)), bench.me(), Thread(5), letter);
+        bench.run(mail).none();
+    }
+    let options = Req::default().text().replace("REGISTER", "OPTIONS");
+    bench.sip(message(&options), flow(), false).none();
+    let told = bench.run(Envelope::ask(Address::Control(NodeId(1)), bench.me(), Thread(5), Letter::Describe)).one();
+    assert!(matches!(told.letter, Letter::Described(_)));
+}
+
+/// PERFORMANCE.md: the registration's share of a stored one.
+#[test]
+fn a_registration_is_small() {
+    assert!(size_of::<Registration>() <= 128, "{} bytes", size_of::<Registration>());
+}
+
+const CONTACT: &str = "Contact: <sip:alice@192.0.2.9:4711>\r\n";
+
+/// Both algorithms, as RFC 8760 would have it.
+fn settings() -> Settings {
+    Settings { digest: Policy::default(), ..Settings::default() }
+}
+
+/// What the balancer writes.
+fn path() -> String {
+    format!("<sip:{}@198.51.100.1:5060;lr;ob>", Home::new(NodeId(1), [7; 16], 16).tokens.seal_flow(&flow()))
+}
+
+struct Bench {
+    desk: Arc<Desk>,
+    machine: Registration,
+    now: Now,
+}
+
+/// What came out.
+struct Out(Vec<Envelope>);
+
+#[derive(Debug)]
+struct Reply {
+    message: Message,
+    flow: Flow,
+}
+
+#[derive(Clone)]
+struct Req {
+    uri: &'static str,
+    to: &'static str,
+    call_id: &'static str,
+    branch: &'static str,
+    cseq: u32,
+    fields: &'static str,
+    auth: Option<String>,
+    port: u16,
+    nat: bool,
+    transport: Transport,
+}
+
+impl Default for Req {
+    fn default() -> Req {
+        Req {
+            uri: "sip:d.test",
+            to: "<sip:alice@d.test>",
+            call_id: "c1",
+            branch: "b1",
+            cseq: 1,
+            fields: CONTACT,
+            auth: None,
+            port: 4711,
+            nat: false,
+            transport: Transport::Udp,
+        }
+    }
+}
+
+impl Req {
+    fn text(&self) -> String {
+        let Req { uri, to, call_id, branch, cseq, fields, .. } = self;
+        let auth = self.auth.as_ref().map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        format!(
+            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:4711;branch=z9hG4bK{branch};rport=4711\r\n\
+             From: {to};tag=f\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\nMax-Forwards: 70\r\n\
+             {fields}{auth}Content-Length: 0\r\n\r\n"
+        )
+    }
+}
+
+impl Bench {
+    fn new(settings: Settings) -> Bench {
+        let home = Home::new(NodeId(1), [7; 16], 16);
+        let desk = Desk::new(&home, Arc::new(settings));
+        let now = Now { instant: Instant(1_000_000_000), unix_ms: 1_700_000_000_000 };
+        Bench { machine: Registration::at(desk.clone()), desk, now }
+    }
+
+    fn me(&self) -> Address {
+        Address::Registration(self.desk.home.keys.registration(b"c1"))
+    }
+
+    fn run(&mut self, mail: Envelope) -> Out {
+        let mut out = Outbox::new(self.me());
+        self.machine.handle(mail, self.now, &mut out);
+        Out(out.take())
+    }
+
+    fn sip(&mut self, message: Message, source: Flow, nat: bool) -> Out {
+        let path = Some(path().into());
+        let sip = SipIn { message, source, token: None, nat, path };
+        let mail = Envelope::new(source.balancer, self.me(), Letter::SipIn(Box::new(sip)));
+        self.run(mail)
+    }
+
+    fn register(&mut self, request: &Req) -> Out {
+        let mut source = Flow { transport: request.transport, ..flow() };
+        source.remote.set_port(request.port);
+        self.sip(message(&request.text()), source, request.nat)
+    }
+
+    fn answer(&mut self, question: &Envelope, letter: Letter) -> Out {
+        self.run(question.answer(letter))
+    }
+
+    fn wake(&mut self) -> Out {
+        let mut out = Outbox::new(self.me());
+        self.machine.wake(self.now, &mut out);
+        Out(out.take())
+    }
+
+    fn wait(&mut self, milliseconds: u64) {
+        self.now = self.now.after(Duration::from_millis(milliseconds));
+    }
+
+    /// The same request with the challenge answered by alice; 0 for SHA-256, 1 for MD5.
+    fn answered(&mut self, request: &Req, algorithm: usize) -> Req {
+        let plain = Req { auth: None, branch: "b0", ..request.clone() };
+        let reply = self.register(&plain).one_reply();
+        assert_eq!(reply.status(), 401);
+        let value = reply.headers(Name::WwwAuthenticate).swap_remove(algorithm);
+        let challenge = Challenge::parse(value.as_bytes()).expect("a challenge");
+        let auth = authorization(&challenge, request.uri, 1);
+        Req { auth: Some(auth), cseq: request.cseq + 1, branch: "b2", ..request.clone() }
+    }
+
+    fn answered_with(&mut self, request: &Req, change: impl Fn(Challenge<'_>) -> Challenge<'_>) -> Req {
+        let reply = self.register(request).one_reply();
+        let value = reply.headers(Name::WwwAuthenticate).swap_remove(0);
+        let challenge = change(Challenge::parse(value.as_bytes()).expect("a challenge"));
+        let auth = authorization(&challenge, request.uri, 1);
+        Req { auth: Some(auth), cseq: 2, branch: "b2", ..request.clone() }
+    }
+
+    /// Another request with the nonce that `earlier` answered, counted on.
+    fn counted(&mut self, request: &Req, _algorithm: usize, earlier: &Req, nc: u32) -> Req {
+        let value = earlier.auth.clone().expect("credentials");
+        let challenge = Challenge::parse(value.as_bytes()).expect("its parameters");
+        let challenge = Challenge { qop_auth: true, ..challenge };
+        Req { auth: Some(authorization(&challenge, request.uri, nc)), ..request.clone() }
+    }
+
+    fn accepted(&mut self, request: &Req) -> (Reply, Bound) {
+        let ask = self.register(request).one();
+        let bind = self.answer(&ask, alice()).one();
+        let Letter::Bind(demand) = &bind.letter else { panic!("{bind:?}") };
+        let bindings = match &demand.change {
+            BindChange::Contacts(contacts) => contacts.clone(),
+            _ => Vec::new(),
+        };
+        let reply = self.answer(&bind, bound(&bindings)).one_reply();
+        assert_eq!(reply.status(), 200);
+        (reply, Bound::Bindings(bindings))
+    }
+
+    fn accepted_with(&mut self, request: &Req, bindings: &[Binding]) {
+        let ask = self.register(request).one();
+        let bind = self.answer(&ask, alice()).one();
+        assert_eq!(self.answer(&bind, bound(bindings)).one_reply().status(), 200);
+    }
+}
+
+impl Out {
+    fn one(mut self) -> Envelope {
+        assert_eq!(self.0.len(), 1, "{:?}", self.0);
+        self.0.remove(0)
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{:?}", self.0);
+    }
+
+    fn one_reply(self) -> Reply {
+        match self.one().letter {
+            Letter::SipOut(sip) => {
+                assert!(sip.message.view().check().is_ok(), "{}", sip.message);
+                Reply { message: sip.message, flow: sip.flow }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Reply {
+    fn status(&self) -> u16 {
+        self.message.status().map_or(0, Status::code)
+    }
+
+    fn start_line(&self) -> String {
+        String::from_utf8_lossy(self.message.view().start_line()).into_owned()
+    }
+
+    fn headers(&self, name: Name) -> Vec<String> {
+        self.message.view().headers(name).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+}
+
+fn authorization(challenge: &Challenge<'_>, uri: &str, nc: u32) -> String {
+    let ha1 = Ha1::of("alice", "d.test", "secret");
+    let answering = Answering { user: "alice", ha1: &ha1, method: "REGISTER", uri, nc, cnonce: "0a4f113b" };
+    let chosen = [challenge.clone()];
+    respond(choose(&chosen).expect("a challenge to answer"), &answering).expect("an answer")
+}
+
+fn digest(user: &str, realm: &str, nonce: &str) -> String {
+    format!(
+        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"sip:d.test\", \
+         response=\"00000000000000000000000000000000\", qop=auth, nc=00000001, cnonce=\"x\""
+    )
+}
+
+fn subscriber(change: impl Fn(&mut Subscriber)) -> Account {
+    let ha1 = Ha1::of("alice", "d.test", "secret");
+    let mut known = Subscriber {
+        username: "alice".into(),
+        domain: "d.test".into(),
+        aor: "alice@d.test".into(),
+        ha1_md5: ha1.md5,
+        ha1_sha256: ha1.sha256,
+        numbers: vec!["4311001".into()],
+        ..Subscriber::default()
+    };
+    change(&mut known);
+    Account::Subscriber(Arc::new(known))
+}
+
+fn alice() -> Letter {
+    Letter::Account(subscriber(|_| {}))
+}
+
+fn bound(bindings: &[Binding]) -> Letter {
+    Letter::Bound(Box::new(Bound::Bindings(bindings.to_vec())))
+}
+
+fn flow() -> Flow {
+    Flow {
+        balancer: Address::Balancer(NodeId(1), 0),
+        transport: Transport::Udp,
+        listener: 0,
+        local: "198.51.100.1:5060".parse().expect("an address"),
+        remote: "192.0.2.9:4711".parse().expect("an address"),
+        connection: 0,
+    }
+}
+
+fn message(text: &str) -> Message {
+    Message::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::default()).expect("a message")
+}

@@ -20,12 +20,9 @@ fn address_of_record() {
 
 #[test]
 fn extensions() {
-    for (require, unsupported) in [
-        ("path", None),
-        ("outbound, PATH", None),
-        ("gruu", Some("gruu")),
-        ("path, foo, bar", Some("foo, bar")),
-    ] {
+    for (require, unsupported) in
+        [("path", None), ("outbound, PATH", None), ("gruu", Some("gruu")), ("path, foo, bar", Some("foo, bar"))]
+    {
         let text = register("<sip:alice@d>", "", &format!("Require: {require}\r\n"));
         let got = wanted(&view(&text)).err();
         assert_eq!(got.as_ref().map(|reject| reject.status.0), unsupported.map(|_| 420), "{require}");
@@ -96,11 +93,17 @@ fn contacts() {
         ("Contact: <sip:a@198.51.100.1:5070>\r\n", Ok("sip:a@198.51.100.1:5070 3600 1000 - 0")),
         ("Contact: <sip:a@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n", Ok("sip:a@h 3600 1000 <urn:uuid:1> 0")),
         ("Supported: outbound\r\nContact: <sip:a@h>;reg-id=1\r\n", Ok("sip:a@h 3600 1000 - 0")),
-        ("Supported: path, outbound\r\nContact: <sip:a@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n", Ok("sip:a@h 3600 1000 <urn:uuid:1> 1")),
+        (
+            "Supported: path, outbound\r\nContact: <sip:a@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n",
+            Ok("sip:a@h 3600 1000 <urn:uuid:1> 1"),
+        ),
         ("Supported: outbound\r\nContact: <sip:a@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=0\r\n", Err(400)),
         ("Supported: outbound\r\nContact: <sip:a@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=x\r\n", Err(400)),
         ("Supported: outbound\r\nContact: <sip:a@h>;+sip.instance=\"\";reg-id=1\r\n", Err(400)),
-        ("Supported: outbound\r\nContact: <sip:a@h>;+sip.instance=\"<u>\";reg-id=1, <sip:b@h>;+sip.instance=\"<u>\";reg-id=2\r\n", Err(400)),
+        (
+            "Supported: outbound\r\nContact: <sip:a@h>;+sip.instance=\"<u>\";reg-id=1, <sip:b@h>;+sip.instance=\"<u>\";reg-id=2\r\n",
+            Err(400),
+        ),
     ];
     for (fields, expected) in rows {
         let text = register("<sip:alice@d>", "", fields);
