@@ -83,7 +83,7 @@ fn signalling_goes_on_when_the_relay_is_killed_during_a_call() {
     stage.relay.as_mut().expect("a relay").kill();
     caller.end().passed();
     callee.end().passed();
-    assert_eq!(stage.wait_for_cdrs(1)[0]["stop_cause"], "caller_hangup");
+    assert_eq!(stage.wait_for_cdrs(1)[0]["stop_cause"], "caller");
     stage.relay.as_mut().expect("a relay").restart();
     let callee = stage.sipp(&stage.phone(2), ANSWERS).start();
     until("the relay is healthy again", Duration::from_secs(15), || {

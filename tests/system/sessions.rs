@@ -19,7 +19,7 @@ fn the_switch_refreshes_a_session_of_phones_that_do_not() {
         .passed();
     callee.end().passed();
     assert_eq!(caller.count("INVITE"), 1, "one refresh in the time");
-    assert_eq!(stage.wait_for_cdrs(1)[0]["stop_cause"], "caller_hangup");
+    assert_eq!(stage.wait_for_cdrs(1)[0]["stop_cause"], "caller");
 }
 
 #[test]
