@@ -87,6 +87,9 @@ pub(crate) struct Counters {
     records: Counter,
     repeated: Counter,
     cdrs: Counter,
+    /// Finished records of answered calls, and of attempts that failed for want of the network (RFC 6076 4.8).
+    answered: Counter,
+    ineffective: Counter,
     lost: Counter,
     /// A level: answered calls without a stop.
     open: Counter,
@@ -121,6 +124,8 @@ impl Handle {
             ("records", counters.records.get()),
             ("repeated", counters.repeated.get()),
             ("cdrs", counters.cdrs.get()),
+            ("answered", counters.answered.get()),
+            ("ineffective", counters.ineffective.get()),
             ("lost", counters.lost.get()),
             ("open", counters.open.get()),
             ("failures", counters.failures.get()),

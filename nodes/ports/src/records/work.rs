@@ -135,6 +135,11 @@ impl Recorder {
             Applied::Repeated => self.counters.repeated.one(),
             Applied::Finished(id, cdr) => {
                 self.counters.cdrs.one();
+                match (cdr.call_status.as_str(), cdr.call_code) {
+                    ("ok", _) => self.counters.answered.one(),
+                    (_, 408 | 500 | 503 | 504) => self.counters.ineffective.one(),
+                    _ => {}
+                }
                 self.export.add([(id, cdr)]);
             }
         }
