@@ -19,15 +19,13 @@ impl<'a> Host<'a> {
         if let [b'[', inner @ .., b']'] = text {
             return std::str::from_utf8(inner).ok()?.parse().ok().map(Host::V6);
         }
+        if let Some(address) = v4(text) {
+            return Some(Host::V4(address));
+        }
         if text.is_empty() || !text.iter().all(|&byte| is_host(byte)) {
             return None;
         }
-        let name = std::str::from_utf8(text).ok()?;
-        let digits = text[0].is_ascii_digit() && text[text.len() - 1].is_ascii_digit();
-        match digits.then(|| name.parse::<Ipv4Addr>()) {
-            Some(Ok(address)) => Some(Host::V4(address)),
-            _ => Some(Host::Name(name)),
-        }
+        std::str::from_utf8(text).ok().map(Host::Name)
     }
 
     /// The address, when the host is one; an IPv4-mapped IPv6 address counts as IPv4.
@@ -81,3 +79,25 @@ pub(crate) fn host_port(text: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
         }
     }
 }
+
+/// Four numbers up to 255 without leading zeros, as `Ipv4Addr` reads them, but from bytes.
+fn v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut rest = text;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let digits = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, after) = rest.split_at(digits);
+        if digits == 0 || digits > 3 || (digits > 1 && number[0] == b'0') {
+            return None;
+        }
+        *octet = number.iter().try_fold(0u8, |sum, &digit| sum.checked_mul(10)?.checked_add(digit - b'0'))?;
+        rest = after;
+    }
+    rest.is_empty().then(|| Ipv4Addr::from(octets))
+}
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,12 @@ pub fn parse_via(text: &[u8]) -> Result<Via<'_>, ParseError> {
     };
     let rest = trim_start(rest);
     let end = rest.iter().position(|&byte| !is_token(byte)).ok_or(at(rest))?;
-    let transport = std::str::from_utf8(&rest[..end]).map_err(|_| at(rest))?;
+    let transport = match &rest[..end] {
+        b"UDP" => "UDP",
+        b"TCP" => "TCP",
+        b"TLS" => "TLS",
+        token => std::str::from_utf8(token).map_err(|_| at(rest))?,
+    };
     if end == 0 || !is_lws(rest[end]) {
         return Err(at(&rest[end..]));
     }
