@@ -17,16 +17,14 @@ use crate::{headers, offer};
 impl Call {
     /// A phone was answered.
     pub(crate) fn on_success(&mut self, id: u32, leg: u16, tx: TxId, response: Message, desk: &mut Desk<'_>) {
-        let tag = response.view().to().ok().and_then(|to| to.tag()).unwrap_or_default().to_vec();
         let Some(attempt) = self.attempt_mut(id) else { return };
         let stage = attempt.stage;
         if let Some(branch) = attempt.branch(leg) {
             branch.state = BranchState::Done;
         }
         if stage != Stage::Trying {
-            let repeated = self.pairs.iter().any(|pair| pair.leg == leg && pair.callee.dialog.remote_tag() == tag);
             // Of the winner's own answer the ACK is on its way; any other answer is too late.
-            if !repeated {
+            if !self.knows(leg, &response) {
                 self.dismiss(leg, tx, &response, desk);
             }
             return;
@@ -36,6 +34,13 @@ impl Call {
             return self.finish(id, &Reject::new(Status::BAD_GATEWAY), desk);
         };
         self.win(id, leg, pair, tx, response, desk);
+    }
+
+    /// Whether this 2xx is one of a dialog that we keep.
+    pub(crate) fn knows(&self, leg: u16, response: &Message) -> bool {
+        let view = response.view();
+        let tag = view.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        self.pairs.iter().any(|pair| pair.leg == leg && pair.callee.dialog.remote_tag() == tag)
     }
 
     fn win(&mut self, id: u32, leg: u16, pair_id: u16, tx: TxId, response: Message, desk: &mut Desk<'_>) {

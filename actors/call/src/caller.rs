@@ -54,7 +54,8 @@ impl Call {
         self.numbers.attempt = self.numbers.attempt.max(id);
         self.transactions.begin(id);
         let server = self.transactions.accept(&request, 0, source, Role::Attempt(id), true, desk);
-        let offer = offer::sdp_of(&request.view()).ok().flatten().map(bytes::Bytes::copy_from_slice);
+        let invite = request.view().method() == Method::Invite;
+        let offer = offer::sdp_of(&request.view()).ok().flatten().filter(|_| invite).map(bytes::Bytes::copy_from_slice);
         let trusted = ask.is_none();
         self.attempts.push(Box::new(Attempt {
             id,
@@ -98,7 +99,7 @@ impl Call {
             }
             // Said only to those who are admitted: who asks for what is nobody else's business.
             Err(reject) if attempt.admitted => self.finish(id, &reject, desk),
-            Err(_) => attempt.callee = Some(Account::UnknownUser),
+            Err(_) => {}
         }
     }
 

@@ -4,7 +4,7 @@
 use fabric::letters::flow::Flow;
 use fabric::letters::names::Target;
 use fabric::{Fault, Letter, Reject};
-use sip::{Builder, Message, Method, Name, Status, Uri};
+use sip::{Builder, Message, Method, Name, Scheme, Status, Uri};
 
 use crate::attempt::{Attempt, BranchState, Stage};
 use crate::call::{Call, Purpose, Timer};
@@ -151,7 +151,7 @@ impl Call {
         let Some(status) = response.status() else { return };
         let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.id == id) else {
             // The attempt is long over; a 2xx that still arrives wants ACK and BYE.
-            if status.is_success() && response.view().method() == Method::Invite {
+            if status.is_success() && response.view().method() == Method::Invite && !self.knows(leg, &response) {
                 self.dismiss(leg, tx, &response, desk);
             }
             return;
@@ -247,7 +247,9 @@ impl Call {
     /// The caller has its answer; what still rings is cancelled.
     pub(crate) fn clear(&mut self, id: u32, desk: &mut Desk<'_>) {
         let Some(attempt) = self.attempt_mut(id) else { return };
-        attempt.stage = Stage::Clearing;
+        let answering = std::mem::replace(&mut attempt.stage, Stage::Clearing);
+        let legs: Vec<u16> = attempt.branches.iter().map(|branch| branch.leg).collect();
+        legs.into_iter().filter(|leg| answering != Stage::Answering(*leg)).for_each(|leg| self.forget_early(leg));
         self.timers.cancel(&Timer::Ring(id));
         self.cancel_branches(id, None, desk);
     }
@@ -291,6 +293,8 @@ fn write_request(call: &Call, attempt: &Attempt, at: usize, flow: &Flow, via: &s
     let hops = view.max_forwards().ok().flatten().unwrap_or(settings.max_forwards).min(settings.max_forwards);
     let tag = identity.callee_side_tag(attempt.id, branch.leg);
     let method = view.method();
+    // RFC 3323 5.3: who asks for privacy of the user part is shown as nobody.
+    let hidden = headers::wants_privacy(&view, "user") || headers::wants_privacy(&view, "header");
     let mut builder = Builder::request(method, branch.contact.as_bytes())
         .header(Name::Via, via)
         .header(Name::MaxForwards, hops.saturating_sub(1).to_string());
@@ -298,7 +302,7 @@ fn write_request(call: &Call, attempt: &Attempt, at: usize, flow: &Flow, via: &s
         builder = builder.header(Name::Route, branch.routes.as_bytes());
     }
     builder = builder
-        .header(Name::From, party(view.from().ok(), Some(&tag)))
+        .header(Name::From, party(view.from().ok().filter(|_| !hidden), Some(&tag)))
         .header(Name::To, party(view.to().ok(), None))
         .header(Name::CallId, identity.call_id(attempt.id, branch.leg))
         .header(Name::CSeq, format!("{} {method}", branch.cseq))
@@ -327,21 +331,25 @@ fn write_request(call: &Call, attempt: &Attempt, at: usize, flow: &Flow, via: &s
 
 /// A From or To as the other leg may see it: display name and URI without the parameters that only concern this leg.
 fn party(address: Option<sip::NameAddr<'_>>, tag: Option<&str>) -> Vec<u8> {
-    let Some(address) = address else { return b"<sip:anonymous@anonymous.invalid>".to_vec() };
     let mut text = Vec::with_capacity(80);
-    if !address.display.is_empty() {
-        text.extend_from_slice(&sip::quote(&address.display_decoded()));
-        text.push(b' ');
-    }
-    text.push(b'<');
-    match address.uri() {
-        // Port, transport and the like say how this side is reached; user and domain say who it is.
-        Ok(uri) if matches!(uri.scheme, sip::Scheme::Sip | sip::Scheme::Sips) => {
-            text.extend_from_slice(identity_of(&uri).as_slice());
+    match address {
+        Some(address) => {
+            if !address.display.is_empty() {
+                text.extend_from_slice(&sip::quote(&address.display_decoded()));
+                text.push(b' ');
+            }
+            text.push(b'<');
+            match address.uri() {
+                // Port, transport and the like say how this side is reached; user and domain say who it is.
+                Ok(uri) if matches!(uri.scheme, Scheme::Sip | Scheme::Sips) => {
+                    text.extend_from_slice(&identity_of(&uri));
+                }
+                _ => text.extend_from_slice(address.uri),
+            }
+            text.push(b'>');
         }
-        _ => text.extend_from_slice(address.uri),
+        None => text.extend_from_slice(b"\"Anonymous\" <sip:anonymous@anonymous.invalid>"),
     }
-    text.push(b'>');
     if let Some(tag) = tag {
         text.extend_from_slice(b";tag=");
         text.extend_from_slice(tag.as_bytes());

@@ -26,7 +26,10 @@ pub(crate) fn dialled(uri: &Uri<'_>, origin: &Origin<'_>) -> Result<AccountAsk, 
     let user = String::from_utf8_lossy(&uri.user_decoded()).into_owned();
     let own_domain = || origin.caller.map(|caller| caller.domain.clone());
     let (user, domain) = match uri.scheme {
-        Scheme::Tel => (String::from_utf8_lossy(&uri.number()).into_owned(), own_domain().unwrap_or_default()),
+        Scheme::Tel => {
+            let number = String::from_utf8_lossy(&uri.number()).into_owned();
+            (number.trim_start_matches('+').to_owned(), own_domain().unwrap_or_default())
+        }
         Scheme::Sip | Scheme::Sips => {
             let host = host_of(uri);
             let ours = uri.host.ip() == Some(origin.source.local.ip());

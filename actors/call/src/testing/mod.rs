@@ -146,11 +146,7 @@ impl Stage {
         let to = Address::Call(self.key);
         let from = Address::Control(NodeId(1));
         let mut out = Outbox::new(to);
-        self.call.handle(
-            Envelope::ask(from, to, Thread(9), Letter::Control(Box::new(control))),
-            self.now,
-            &mut out,
-        );
+        self.call.handle(Envelope::ask(from, to, Thread(9), Letter::Control(Box::new(control))), self.now, &mut out);
         let mut answer = None;
         for envelope in out.take() {
             match envelope.letter {
@@ -164,7 +160,11 @@ impl Stage {
     pub fn describe(&mut self) -> Description {
         let to = Address::Call(self.key);
         let mut out = Outbox::new(to);
-        self.call.handle(Envelope::ask(Address::Control(NodeId(1)), to, Thread(8), Letter::Describe), self.now, &mut out);
+        self.call.handle(
+            Envelope::ask(Address::Control(NodeId(1)), to, Thread(8), Letter::Describe),
+            self.now,
+            &mut out,
+        );
         match out.take().pop().map(|envelope| envelope.letter) {
             Some(Letter::Described(description)) => *description,
             other => panic!("described as {other:?}"),
@@ -179,7 +179,10 @@ impl Stage {
             self.now = self.now.after(step);
             let mut out = Outbox::new(Address::Call(self.key));
             self.call.wake(self.now, &mut out);
-            assert!(self.call.deadline().is_none_or(|next| next > self.now.instant) || !out.is_empty(), "wakes for nothing");
+            assert!(
+                self.call.deadline().is_none_or(|next| next > self.now.instant) || !out.is_empty(),
+                "wakes for nothing"
+            );
             for envelope in out.take() {
                 self.serve(envelope);
             }

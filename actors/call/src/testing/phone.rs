@@ -33,6 +33,7 @@ pub(crate) struct Phone {
     /// Supported and further lines of its INVITE.
     pub extra: Vec<(Name, String)>,
     pub uri: String,
+    pub to_tag: Option<&'static str>,
     pub from: String,
 }
 
@@ -45,6 +46,7 @@ impl Phone {
             nc: 0,
             extra: vec![(Name::Allow, "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK".to_owned())],
             uri: format!("sip:bob@{DOMAIN}"),
+            to_tag: None,
             from: format!("<sip:{user}@{DOMAIN}>"),
         }
     }
@@ -59,11 +61,13 @@ impl Phone {
     pub fn request(&mut self, method: Method<'static>, body: &str) -> Builder {
         self.cseq += 1;
         let via = self.via();
+        let tag = self.to_tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
+        let to = format!("<{}>{tag}", self.uri);
         let mut builder = Builder::request(method, self.uri.as_bytes())
             .header(Name::Via, via)
             .header(Name::MaxForwards, "70")
             .header(Name::From, format!("{};tag=a1", self.from))
-            .header(Name::To, format!("<{}>", self.uri))
+            .header(Name::To, to)
             .header(Name::CallId, "c1@alice")
             .header(Name::CSeq, format!("{} {method}", self.cseq))
             .header(Name::Contact, "<sip:alice@192.0.2.1:5060>");
@@ -79,8 +83,7 @@ impl Phone {
         let challenge = Challenge::parse(&value).expect("a proper challenge");
         self.nc += 1;
         let ha1 = Ha1::of("alice", DOMAIN, "secret");
-        let answering =
-            Answering { user: "alice", ha1: &ha1, method, uri: &self.uri, nc: self.nc, cnonce: "c0ffee" };
+        let answering = Answering { user: "alice", ha1: &ha1, method, uri: &self.uri, nc: self.nc, cnonce: "c0ffee" };
         let value = auth::respond(&challenge, &answering).expect("an algorithm that we know");
         builder.header(Name::ProxyAuthorization, value).build()
     }
@@ -150,14 +153,7 @@ impl Phone {
         self.reply_with(request, status, tag, body, &[])
     }
 
-    pub fn reply_with(
-        &self,
-        request: &Message,
-        status: u16,
-        tag: &str,
-        body: &str,
-        extra: &[(Name, &str)],
-    ) -> Message {
+    pub fn reply_with(&self, request: &Message, status: u16, tag: &str, body: &str, extra: &[(Name, &str)]) -> Message {
         let contact = format!("<sip:{}@192.0.2.9:5060>", self.user);
         let mut builder = Builder::reply_to(&request.view(), Status(status), Some(tag.as_bytes()))
             .header(Name::Contact, contact)

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fabric::letters::record::Record;
 use fabric::Machine;
+use fabric::letters::record::Record;
 use sip::{Method, Name};
 
 use crate::testing::{Phone, Stage, sdp};
