@@ -1,0 +1,254 @@
+//! The checks at the end of a run: every attempt against its script, records against calls, nothing left behind.
+
+use crate::book::{Book, Facts};
+use crate::plan::{Attempt, Callee, Plan, Reply, Side};
+
+/// What the host found in the switch when the run was over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remains {
+    pub calls: usize,
+    pub media: usize,
+    pub registrations: usize,
+    pub relay_sessions: Vec<String>,
+    /// Machines that panicked though nobody told them to.
+    pub panics: Vec<String>,
+    /// Letters that waited at once, at most; chains that were cut.
+    pub letters_max: usize,
+    pub loops: u64,
+}
+
+/// Letters that may wait at once in one node of this size.
+const LETTERS_MAX: usize = 2_000;
+
+/// All checks of the end.
+pub fn finish(book: &mut Book, remains: &Remains) {
+    left_behind(book, remains);
+    for number in 0..book.facts.len() {
+        let facts = book.facts[number].clone();
+        let script = book.plan.attempts[number].clone();
+        if facts.dialled_ms.is_none() || facts.killed {
+            continue;
+        }
+        conservation(book, &script, &facts);
+        if !script.page {
+            ended(book, &script, &facts);
+            records(book, &script, &facts);
+        }
+    }
+    strangers(book);
+}
+
+fn left_behind(book: &mut Book, remains: &Remains) {
+    let end = book.plan.end_ms;
+    if remains.calls > 0 || remains.media > 0 {
+        let what = format!("{} calls and {} media sessions are still there", remains.calls, remains.media);
+        book.fail(30, end, None, what);
+    }
+    let registrations_max = 3 * book.plan.devices.len();
+    if remains.registrations > registrations_max {
+        book.fail(30, end, None, format!("{} registrations are still there", remains.registrations));
+    }
+    if remains.letters_max > LETTERS_MAX || remains.loops > 0 {
+        let what = format!("{} letters waited at once, {} chains were cut", remains.letters_max, remains.loops);
+        book.fail(30, end, None, what);
+    }
+    if !remains.relay_sessions.is_empty() {
+        let what = format!("relay sessions never deleted: {}", remains.relay_sessions.join(", "));
+        book.fail(20, end, None, what);
+    }
+    for panic in &remains.panics {
+        book.fail(31, end, None, format!("a machine panicked: {panic}"));
+    }
+}
+
+/// Offered = answered + rejected + cancelled + failed by a phone; failed by the switch = 0.
+fn conservation(book: &mut Book, script: &Attempt, facts: &Facts) {
+    let plan = book.plan.clone();
+    let end = plan.end_ms;
+    let attempt = Some(script.number);
+    let Some((at, status)) = facts.finals.first().copied() else {
+        if !book.was_away(attempt) {
+            book.fail(0, end, attempt, "the caller never got a final response");
+        }
+        return;
+    };
+    let caller = &plan.devices[script.caller];
+    let sick = plan.store_sick.is_some() || plan.relay_sick.is_some() || plan.relay_restart.is_some();
+    if caller.wrong_password {
+        if !matches!(status, 0 | 403 | 407 | 487) {
+            book.fail(0, at, attempt, format!("{status} for a caller with a wrong password"));
+        }
+        return;
+    }
+    let gave_up = facts.gave_up_ms.is_some();
+    book.tally.crossings += u64::from(gave_up && (200..300).contains(&status));
+    let allowed = match status {
+        // No answer at all: the phone's own time-out, judged by I14.
+        0 => facts.timed_out.iter().any(|method| method == "INVITE" || method == "MESSAGE"),
+        200..=299 => may_answer(script),
+        404 => script.callee == Callee::Unknown,
+        403 => script.callee == Callee::Foreign,
+        480 | 408 => true,
+        486 => script.reply == Reply::Busy,
+        603 => script.reply == Reply::Decline,
+        487 => gave_up,
+        500 | 503 | 504 => sick,
+        // The reliable provisional of the callee was never acknowledged: the phones' own doing.
+        _ => false,
+    };
+    if !allowed {
+        book.fail(0, at, attempt, format!("{status} to a call that was to be {:?}", script.reply));
+    }
+    let must = must_end_with(&plan, script, facts);
+    let excused = book.was_away(attempt) || sick || !facts.timed_out.is_empty() || facts.no_ack;
+    if let Some(wanted) = must
+        && wanted != status
+        && !excused
+    {
+        book.fail(0, at, attempt, format!("{status} where {wanted} was due"));
+    }
+}
+
+fn may_answer(script: &Attempt) -> bool {
+    matches!(script.callee, Callee::User(_)) && (script.page || script.reply == Reply::Answer)
+}
+
+/// The one right end of an attempt, where there is one.
+fn must_end_with(plan: &Plan, script: &Attempt, facts: &Facts) -> Option<u16> {
+    let user = match script.callee {
+        Callee::Unknown => return facts.gave_up_ms.is_none().then_some(404),
+        Callee::Foreign => return facts.gave_up_ms.is_none().then_some(403),
+        Callee::User(user) => user,
+    };
+    if facts.gave_up_ms.is_some() {
+        return None;
+    }
+    if facts.sure.is_empty() && facts.perhaps.is_empty() {
+        return Some(480);
+    }
+    let devices = &plan.users[user].devices;
+    if devices.len() > crate::book::CONTACTS_MAX {
+        return None;
+    }
+    if script.page {
+        return (!facts.sure.is_empty() && facts.perhaps.is_empty()).then_some(200);
+    }
+    let answering = devices.get(script.answers)?;
+    let slow = plan.devices[*answering].slow_ms + script.ring_ms + 8_000;
+    if !facts.sure.contains(answering) || slow > u64::from(plan.ring_max_s) * 1_000 {
+        return None;
+    }
+    match script.reply {
+        Reply::Answer => Some(200),
+        Reply::Decline => Some(603),
+        Reply::Busy if devices.len() == 1 => Some(486),
+        Reply::Busy | Reply::Ring => None,
+    }
+}
+
+/// I13, I14, I15: nobody rings or talks on, nothing ends early.
+fn ended(book: &mut Book, script: &Attempt, facts: &Facts) {
+    let plan = book.plan.clone();
+    let attempt = Some(script.number);
+    let calm = plan.climate.loss_permille == 0 && plan.climate.cuts.is_empty();
+    let away = book.was_away(attempt);
+    let over = facts.finals.first().map(|(at, _)| *at).into_iter().chain(facts.gave_up_ms).min();
+    for (device, (since, quiet)) in &facts.rang {
+        if away {
+            break;
+        }
+        let Some((until, _)) = quiet else {
+            book.fail(13, plan.end_ms, attempt, format!("device {device} rings since {since} ms to the end"));
+            continue;
+        };
+        // Without loss a second and the way there; with loss as long as a CANCEL is resent.
+        let patience = if calm { 1_500 } else { 34_000 };
+        if let Some(over) = over
+            && *until > over.max(*since) + patience
+        {
+            book.fail(13, *until, attempt, format!("device {device} rang {} ms after the end", until - over));
+        }
+    }
+    if facts.no_ack && !away {
+        book.fail(14, plan.end_ms, attempt, "a 2xx of a phone was never acknowledged");
+    }
+    let [Some(up), _] = facts.up else { return };
+    let Some(down) = facts.down[Side::Caller as usize] else {
+        if !away {
+            book.fail(13, plan.end_ms, attempt, "the caller is still in the call at the end");
+        }
+        return;
+    };
+    if facts.up[1].is_some() && facts.down[1].is_none() && !away {
+        book.fail(13, plan.end_ms, attempt, "the callee is still in the call at the end");
+    }
+    // I15: who ended it? If no phone did, it was the switch, and then not before its time.
+    let phones = facts.hung_up.iter().map(|(at, _)| *at).min();
+    if phones.is_none_or(|at| at > down) && !away && facts.timed_out.is_empty() {
+        let talked = down - up;
+        let longest = u64::from(plan.length_max_s) * 1_000;
+        let session = u64::from(plan.session_expires_s.min(plan.length_max_s)) * 1_000;
+        if talked + 1_000 < longest.min(session) {
+            book.fail(15, down, attempt, format!("the switch ended a call after {talked} ms"));
+        } else {
+            book.tally.too_long += 1;
+        }
+    }
+    let longest = u64::from(plan.length_max_s) * 1_000;
+    if down > up + longest + 34_000 && !away {
+        book.fail(15, down, attempt, format!("a call of {} ms, {longest} ms are allowed", down - up));
+    }
+}
+
+/// I23: one record of each answered call, at most one of others, lengths right to a second.
+fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
+    let attempt = Some(script.number);
+    let end = book.plan.end_ms;
+    let accounts: Vec<_> = book.accounts.values().filter(|account| account.attempt == attempt).cloned().collect();
+    let (starts, stops, attempts) =
+        accounts.iter().fold((0, 0, 0), |sum, one| (sum.0 + one.starts, sum.1 + one.stops, sum.2 + one.attempts));
+    let answered = facts.ok_to_caller_ms.is_some();
+    if answered && (starts, stops, attempts) != (1, 1, 0) {
+        let what = format!("answered, with {starts} start, {stops} stop and {attempts} attempt records");
+        return book.fail(23, end, attempt, what);
+    }
+    // Where an answer and a CANCEL crossed inside the switch, a start and a stop are as right as an attempt.
+    let crossed = facts.gave_up_ms.is_some() && !facts.ok_from_callee.is_empty();
+    if !answered && !crossed && (starts > 0 || stops > 0 || attempts > 1) {
+        let what = format!("never answered, with {starts} start, {stops} stop and {attempts} attempt records");
+        return book.fail(23, end, attempt, what);
+    }
+    let known = matches!(facts.finals.first(), Some((_, 408 | 480 | 486 | 487 | 603)));
+    if !answered && !crossed && known && attempts == 0 && !book.plan.devices[script.caller].wrong_password {
+        return book.fail(23, end, attempt, "refused, without a record");
+    }
+    if !answered {
+        return;
+    }
+    let account = &accounts[0];
+    if account.end_ms < account.start_ms {
+        book.fail(23, end, attempt, "the end is before the start");
+    }
+    let ended = facts.bye_in_ms.into_iter().chain(facts.bye_out_ms).min();
+    if let (Some(start), Some(stop)) = (facts.ok_to_caller_ms, ended) {
+        let model = stop.saturating_sub(start);
+        if model.abs_diff(account.duration_ms) > 1_000 {
+            let what = format!("billed {} ms of a call of {model} ms ({})", account.duration_ms, account.cause);
+            book.fail(23, end, attempt, what);
+        }
+    }
+}
+
+/// Records of calls that nobody made.
+fn strangers(book: &mut Book) {
+    let strange: Vec<String> = book
+        .accounts
+        .iter()
+        .filter(|(_, account)| account.attempt.is_none())
+        .map(|(id, _)| format!("{id:?}"))
+        .collect();
+    let end = book.plan.end_ms;
+    for id in strange {
+        book.fail(23, end, None, format!("a record of no call: {id}"));
+    }
+}

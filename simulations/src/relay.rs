@@ -1,0 +1,161 @@
+//! An rtpengine that speaks the NG protocol: sessions, ports, cookies; may be sick (silent) or start again empty.
+
+use std::collections::BTreeMap;
+
+use crate::bencode::Item;
+
+pub struct Relay {
+    sessions: BTreeMap<Vec<u8>, Session>,
+    /// Replies by cookie: a repeated command changes nothing.
+    replies: BTreeMap<Vec<u8>, Vec<u8>>,
+    next_port: u32,
+    pub commands: u64,
+    pub sessions_max: usize,
+}
+
+#[derive(Default)]
+struct Session {
+    /// Port towards each tag.
+    ports: BTreeMap<Vec<u8>, u32>,
+}
+
+/// The relay's address in every session description that went through it.
+pub const RELAY_ADDRESS: &str = "203.0.113.9";
+
+const REPLIES_MAX: usize = 512;
+
+impl Relay {
+    pub fn new() -> Relay {
+        Relay { sessions: BTreeMap::new(), replies: BTreeMap::new(), next_port: 30_000, commands: 0, sessions_max: 0 }
+    }
+
+    pub fn restart(&mut self) {
+        self.sessions.clear();
+        self.replies.clear();
+    }
+
+    /// Sessions that were not deleted.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Call-ids of the sessions, for a report.
+    pub fn names(&self) -> Vec<String> {
+        self.sessions.keys().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    }
+
+    /// The reply to a datagram; `None` for what is not NG.
+    pub fn on_datagram(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let space = bytes.iter().position(|byte| *byte == b' ')?;
+        let (cookie, document) = (&bytes[..space], &bytes[space + 1..]);
+        if let Some(reply) = self.replies.get(cookie) {
+            return Some(reply.clone());
+        }
+        let command = Item::decode(document)?;
+        let answer = self.command(&command);
+        let mut reply = cookie.to_vec();
+        reply.push(b' ');
+        answer.encode(&mut reply);
+        if self.replies.len() >= REPLIES_MAX {
+            self.replies.clear();
+        }
+        self.replies.insert(cookie.to_vec(), reply.clone());
+        Some(reply)
+    }
+
+    fn command(&mut self, command: &Item) -> Item {
+        let verb = command.get_text("command").unwrap_or_default();
+        if verb == b"ping" {
+            return Item::table([("result", Item::text("pong"))]);
+        }
+        self.commands += 1;
+        let call_id = command.get_text("call-id").unwrap_or_default().to_vec();
+        let from = command.get_text("from-tag").unwrap_or_default().to_vec();
+        let to = command.get_text("to-tag").map(<[u8]>::to_vec);
+        let branch = command.get_text("via-branch").unwrap_or_default().to_vec();
+        match verb {
+            b"offer" => {
+                // The side that the offer goes to has no tag yet: it is known by its branch.
+                let towards = to.unwrap_or(branch);
+                self.sessions.entry(call_id.clone()).or_default();
+                self.sessions_max = self.sessions_max.max(self.sessions.len());
+                self.describe(&call_id, &from, &towards, command)
+            }
+            b"answer" if !self.sessions.contains_key(&call_id) => unknown(),
+            b"answer" => self.describe(&call_id, &to.unwrap_or_default(), &from, command),
+            b"delete" => match self.sessions.remove(&call_id) {
+                Some(session) => totals(&session),
+                None => Item::table([
+                    ("result", Item::text("ok")),
+                    ("warning", Item::text("Call-ID not found or tags didn't match")),
+                ]),
+            },
+            b"query" => self.sessions.get(&call_id).map_or_else(unknown, totals),
+            _ => Item::table([("result", Item::text("error")), ("error-reason", Item::text("Unrecognized command"))]),
+        }
+    }
+
+    /// The description with the relay's address and a port of this session.
+    fn describe(&mut self, call_id: &[u8], from: &[u8], towards: &[u8], command: &Item) -> Item {
+        let mut side = from.to_vec();
+        side.push(b'>');
+        side.extend_from_slice(towards);
+        let Some(session) = self.sessions.get_mut(call_id) else { return unknown() };
+        let next = &mut self.next_port;
+        let port = *session.ports.entry(side).or_insert_with(|| {
+            *next += 2;
+            *next
+        });
+        let sdp = command.get_text("sdp").unwrap_or_default();
+        let mut out = String::new();
+        for line in String::from_utf8_lossy(sdp).split("\r\n").filter(|line| !line.is_empty()) {
+            let line = match line.get(..2) {
+                Some("c=") => format!("c=IN IP4 {RELAY_ADDRESS}"),
+                Some("m=") => {
+                    let mut parts: Vec<String> = line.split(' ').map(str::to_owned).collect();
+                    if parts.get(1).is_some_and(|port| port != "0") {
+                        parts[1] = port.to_string();
+                    }
+                    parts.join(" ")
+                }
+                _ => line.to_owned(),
+            };
+            out.push_str(&line);
+            out.push_str("\r\n");
+        }
+        Item::table([("result", Item::text("ok")), ("sdp", Item::text(out))])
+    }
+}
+
+impl Default for Relay {
+    fn default() -> Relay {
+        Relay::new()
+    }
+}
+
+fn unknown() -> Item {
+    Item::table([("result", Item::text("error")), ("error-reason", Item::text("Unknown call-id"))])
+}
+
+fn totals(session: &Session) -> Item {
+    let tags = session
+        .ports
+        .iter()
+        .map(|(side, port)| {
+            let tag = side.split(|byte| *byte == b'>').next().unwrap_or_default().to_vec();
+            let stats = Item::table([
+                ("packets", Item::Number(50)),
+                ("bytes", Item::Number(8_600)),
+                ("errors", Item::Number(0)),
+            ]);
+            let stream = Item::table([
+                ("local port", Item::Number(i64::from(*port))),
+                ("flags", Item::List(vec![Item::text("RTP")])),
+                ("stats", stats),
+            ]);
+            let media = Item::table([("streams", Item::List(vec![stream]))]);
+            (tag, Item::table([("medias", Item::List(vec![media]))]))
+        })
+        .collect();
+    Item::table([("result", Item::text("ok")), ("tags", Item::Table(tags))])
+}
