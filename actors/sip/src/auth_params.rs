@@ -36,8 +36,7 @@ impl<'a> AuthParams<'a> {
     /// Parameters of a scheme we do not know may be a bare token68: only Digest is examined.
     fn examine(&self) -> Result<(), ParseError> {
         let mut seen: [&[u8]; PARAMS_MAX] = [b""; PARAMS_MAX];
-        let mut count = 0;
-        for item in self.items() {
+        for (count, item) in self.items().enumerate() {
             let (name, value) = item.ok_or(ParseError::syntax(0, "credentials"))?;
             if !is_token_text(name) || !is_value(value) {
                 return Err(ParseError::syntax(0, "credentials"));
@@ -47,7 +46,6 @@ impl<'a> AuthParams<'a> {
             }
             let slot = seen.get_mut(count).ok_or(ParseError::new(ErrorKind::TooMany, 0, "credentials"))?;
             *slot = name;
-            count += 1;
         }
         Ok(())
     }

@@ -60,13 +60,13 @@ impl Builder {
         reply = reply.copy_first(request, Name::From);
         if let Some(to) = request.header(Name::To) {
             let tag = to_tag.filter(|_| request.to().is_ok_and(|to| to.tag().is_none()));
-            reply = reply.to_with_tag(to, tag);
+            reply = reply.tagged_to(to, tag);
         }
         reply = reply.copy_first(request, Name::CallId).copy_first(request, Name::CSeq);
         if status == Status::TRYING { reply.copy_first(request, Name::Timestamp) } else { reply }
     }
 
-    fn to_with_tag(mut self, to: &[u8], tag: Option<&[u8]>) -> Builder {
+    fn tagged_to(mut self, to: &[u8], tag: Option<&[u8]>) -> Builder {
         self.out.put_slice(b"To: ");
         put_clean(&mut self.out, to);
         if let Some(tag) = tag {

@@ -77,6 +77,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
+    #[inline]
     pub fn new() -> Records {
         Records { inline: [Rec::EMPTY; INLINE], count: 0, spilled: Vec::new() }
     }
@@ -194,10 +195,10 @@ fn field(bytes: &[u8], start: usize, end: usize) -> Result<Rec, ParseError> {
     if let [rest @ .., b'\r'] = value {
         value = rest;
     }
-    if let ([first, ..], [.., last]) = (value, value) {
-        if is_lws(*first) || is_lws(*last) {
-            value = trim(value);
-        }
+    if let ([first, ..], [.., last]) = (value, value)
+        && (is_lws(*first) || is_lws(*last))
+    {
+        value = trim(value);
     }
     let value_at = if value.is_empty() { colon + 1 } else { offset_in(line, value) };
     if name_len > u8::MAX as usize || value_at > u16::MAX as usize {

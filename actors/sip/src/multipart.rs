@@ -30,10 +30,10 @@ impl<'a> Part<'a> {
             }
             let line = &rest[..end];
             rest = &rest[end..];
-            if let Some(colon) = memchr(b':', line) {
-                if trim(&line[..colon]).eq_ignore_ascii_case(name.as_bytes()) {
-                    return Some(trim(&line[colon + 1..]));
-                }
+            if let Some(colon) = memchr(b':', line)
+                && trim(&line[..colon]).eq_ignore_ascii_case(name.as_bytes())
+            {
+                return Some(trim(&line[colon + 1..]));
             }
         }
         None

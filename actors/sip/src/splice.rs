@@ -40,6 +40,7 @@ enum Text<'a> {
 
 impl<'a> Splices<'a> {
     /// No change yet; `apply` would write the same message.
+    #[inline]
     pub fn new(view: &'a View<'a>) -> Splices<'a> {
         Splices { view, edits: Edits::new() }
     }
@@ -312,6 +313,7 @@ struct Edits<'a> {
 const EDITS_INLINE: usize = 16;
 
 impl<'a> Edits<'a> {
+    #[inline]
     fn new() -> Edits<'a> {
         let none = Edit { at: 0, end: 0, inside: false, text: Text::Nothing };
         Edits { inline: [none; EDITS_INLINE], count: 0, spilled: Vec::new() }

@@ -37,6 +37,7 @@ impl<'a> View<'a> {
     ///
     /// Leading CRLF are skipped, bytes beyond Content-Length are noise and not part of the view.
     /// Errors: see `ErrorKind`; a request refused here may still be answered by means of `salvage`.
+    #[inline]
     pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<View<'a>, ParseError> {
         let mut view = View::empty(bytes);
         let found = view.index(limits)?;
