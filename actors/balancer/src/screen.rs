@@ -175,6 +175,5 @@ pub fn strip(splices: &mut Splices<'_>, view: &View<'_>) -> bool {
 
 fn is_private(name: &str) -> bool {
     let starts = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    PRIVATE.iter().any(|private| private.eq_ignore_ascii_case(name))
-        || PRIVATE_PREFIXES.iter().any(|prefix| starts(prefix))
+    PRIVATE.iter().any(|private| private.eq_ignore_ascii_case(name)) || PRIVATE_PREFIXES.iter().any(starts)
 }

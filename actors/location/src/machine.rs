@@ -131,7 +131,7 @@ impl Location {
             return Vec::new();
         };
         let mut found = record.contents().bindings(now);
-        found.sort_by(|one, other| other.q.cmp(&one.q));
+        found.sort_by_key(|binding| std::cmp::Reverse(binding.q));
         found
     }
 

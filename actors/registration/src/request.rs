@@ -91,8 +91,8 @@ pub fn change(
 
 /// Whether flows shall be kept apart: RFC 5626 6.
 pub fn wants_outbound(view: &View<'_>, settings: &Settings) -> bool {
-    settings.outbound && view.has_option(Name::Supported, "outbound")
-        || settings.outbound && view.has_option(Name::Require, "outbound")
+    let says_so = |name| view.has_option(name, "outbound");
+    settings.outbound && (says_so(Name::Supported) || says_so(Name::Require))
 }
 
 /// Whether RFC 5626 is in force for these bindings: the 200 then says so.
