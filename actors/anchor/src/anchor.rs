@@ -54,7 +54,11 @@ impl Anchor {
     fn place(&mut self, mut question: Box<Question>, now: Now, out: &mut Outbox) {
         let what = ng::verb(question.ask.verb);
         if self.commands.len() >= self.settings.commands_max {
-            return fail(&question, Fault::new(FaultKind::Overload, format!("rtpengine {what}: too many commands")).retry(true), out);
+            return fail(
+                &question,
+                Fault::new(FaultKind::Overload, format!("rtpengine {what}: too many commands")).retry(true),
+                out,
+            );
         }
         let relay = match self.target(&question, now) {
             Ok(relay) => relay,
@@ -67,7 +71,12 @@ impl Anchor {
         let deadline = question.give_up.min(now.instant + self.settings.command_deadline());
         let number = self.commands.number();
         let bytes = ng::command(&self.cookie(number, now), &question.ask, self.settings.delete_delay_s);
-        self.send(number, Command::new(Purpose::Ask(question), relay, bytes, self.settings.resend(), deadline), now, out);
+        self.send(
+            number,
+            Command::new(Purpose::Ask(question), relay, bytes, self.settings.resend(), deadline),
+            now,
+            out,
+        );
     }
 
     fn target(&self, question: &Question, now: Now) -> Result<u16, Fault> {
@@ -88,7 +97,9 @@ impl Anchor {
         match self.relays.choose(&ask.call_id, &question.tried, now.instant) {
             Ok(relay) => Ok(relay),
             Err(NoRelay::Full) => Err(Fault::new(FaultKind::Overload, "rtpengine offer: all are full").retry(true)),
-            Err(NoRelay::Dead) if question.full => Err(Fault::new(FaultKind::Overload, "rtpengine offer: all are full").retry(true)),
+            Err(NoRelay::Dead) if question.full => {
+                Err(Fault::new(FaultKind::Overload, "rtpengine offer: all are full").retry(true))
+            }
             Err(NoRelay::Dead) => Err(Fault::unavailable("rtpengine offer: none is alive").retry(true)),
         }
     }
@@ -128,7 +139,9 @@ impl Anchor {
         match (question.ask.verb, reply) {
             (RelayVerb::Offer | RelayVerb::Answer, Reply::Done(value)) => match value.bytes("sdp") {
                 Some(sdp) if !sdp.is_empty() => {
-                    if question.ask.verb == RelayVerb::Offer && self.relays.of_session(&question.ask.call_id) != Some(relay) {
+                    if question.ask.verb == RelayVerb::Offer
+                        && self.relays.of_session(&question.ask.call_id) != Some(relay)
+                    {
                         self.relays.session_opened(&question.ask.call_id, relay, now.instant);
                     }
                     let sdp = Bytes::copy_from_slice(sdp);
@@ -145,7 +158,9 @@ impl Anchor {
                 self.close_session(&question, whole);
                 done(&question, RelayDone { relay, sdp: Bytes::new(), stats: Some(MediaStats::default()) }, out);
             }
-            (RelayVerb::Offer, Reply::Full(reason)) if question.ask.relay.is_none() && self.relays.of_session(&question.ask.call_id).is_none() => {
+            (RelayVerb::Offer, Reply::Full(reason))
+                if question.ask.relay.is_none() && self.relays.of_session(&question.ask.call_id).is_none() =>
+            {
                 info!(relay = self.name(relay), reason, "rtpengine is full");
                 self.relays.full(relay, now.instant);
                 question.full = true;
@@ -157,8 +172,9 @@ impl Anchor {
                 fail(&question, fault, out);
             }
             (_, Reply::Unknown(reason)) => {
+                // It was restarted: the session is gone, not the description wrong.
                 self.relays.session_closed(&question.ask.call_id);
-                self.refuse(&question, relay, format!("rtpengine {what}: {reason}"), out);
+                fail(&question, Fault::unavailable(format!("rtpengine {what}: {reason}")), out);
             }
             (_, Reply::Refused(reason)) => self.refuse(&question, relay, format!("rtpengine {what}: {reason}"), out),
             (_, Reply::Pong) => self.refuse(&question, relay, format!("rtpengine {what}: a pong for an answer"), out),
@@ -204,7 +220,12 @@ impl Anchor {
                 let free = ask.relay.is_none() && self.relays.of_session(&ask.call_id).is_none();
                 if ask.verb == RelayVerb::Offer && free {
                     self.keep_leftover(
-                        Leftover { relay: command.relay, call_id: ask.call_id.clone(), from_tag: ask.from_tag.clone(), since: now.instant },
+                        Leftover {
+                            relay: command.relay,
+                            call_id: ask.call_id.clone(),
+                            from_tag: ask.from_tag.clone(),
+                            since: now.instant,
+                        },
                         now,
                     );
                     if now.instant < question.give_up && (question.tried.len() as u16) < self.relays.len() {
@@ -234,7 +255,8 @@ impl Anchor {
     fn forget_leftover(&mut self, relay: u16, call_id: &str) {
         self.leftovers.retain(|leftover| leftover.relay != relay || leftover.call_id != call_id);
         self.commands.close_where(|command| {
-            command.relay == relay && matches!(&command.purpose, Purpose::Leftover(leftover) if leftover.call_id == call_id)
+            command.relay == relay
+                && matches!(&command.purpose, Purpose::Leftover(leftover) if leftover.call_id == call_id)
         });
     }
 
@@ -268,7 +290,8 @@ impl Anchor {
     fn cookie(&mut self, number: u64, now: Now) -> String {
         let (home, anchor) = (&self.home, self.number);
         let start = self.cookie.get_or_insert_with(|| {
-            let start = home.derive(Key(u128::from(anchor)), "ng cookie", now.unix_ms.wrapping_mul(1_000_000) ^ now.instant.0);
+            let start =
+                home.derive(Key(u128::from(anchor)), "ng cookie", now.unix_ms.wrapping_mul(1_000_000) ^ now.instant.0);
             format!("{:016x}", start as u64)
         });
         format!("{start}_{number}")

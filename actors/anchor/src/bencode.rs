@@ -180,7 +180,8 @@ impl<'a> Reader<'a> {
             return Err(BencodeError::Syntax(self.at));
         }
         let length = self.digits(b':')?;
-        let end = usize::try_from(length).ok().and_then(|length| self.at.checked_add(length)).ok_or(BencodeError::Short)?;
+        let end =
+            usize::try_from(length).ok().and_then(|length| self.at.checked_add(length)).ok_or(BencodeError::Short)?;
         let text = self.bytes.get(self.at..end).ok_or(BencodeError::Short)?;
         self.at = end;
         Ok(text)
@@ -191,7 +192,11 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let rest = &self.bytes[start..self.bytes.len().min(start + DIGITS_MAX)];
         let Some(length) = rest.iter().position(|byte| *byte == end) else {
-            return Err(if self.bytes.len() - start < DIGITS_MAX { BencodeError::Short } else { BencodeError::Syntax(start) });
+            return Err(if self.bytes.len() - start < DIGITS_MAX {
+                BencodeError::Short
+            } else {
+                BencodeError::Syntax(start)
+            });
         };
         let digits = &rest[..length];
         let plain = digits.strip_prefix(b"-").unwrap_or(digits);

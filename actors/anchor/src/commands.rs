@@ -67,7 +67,15 @@ impl Command {
 
 impl Question {
     pub fn new(mail: &Envelope, ask: RelayAsk, give_up: Instant) -> Question {
-        Question { from: mail.from, thread: mail.thread, trace: mail.trace, ask, give_up, tried: Vec::new(), full: false }
+        Question {
+            from: mail.from,
+            thread: mail.thread,
+            trace: mail.trace,
+            ask,
+            give_up,
+            tried: Vec::new(),
+            full: false,
+        }
     }
 
     /// Where the answer goes.
@@ -137,7 +145,8 @@ impl Commands {
 
     /// Takes out the commands for which `gone` holds.
     pub fn close_where(&mut self, gone: impl Fn(&Command) -> bool) -> Vec<Command> {
-        let numbers: Vec<u64> = self.open.iter().filter(|(_, command)| gone(command)).map(|(number, _)| *number).collect();
+        let numbers: Vec<u64> =
+            self.open.iter().filter(|(_, command)| gone(command)).map(|(number, _)| *number).collect();
         numbers.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 

@@ -33,7 +33,10 @@ pub fn command(cookie: &str, ask: &RelayAsk, delete_delay_s: u32) -> Bytes {
     let mut pairs = Pairs::with_capacity(16);
     put(&mut pairs, "command", Value::from(verb(ask.verb)));
     put(&mut pairs, "call-id", Value::from(ask.call_id.as_str()));
-    put(&mut pairs, "from-tag", Value::from(ask.from_tag.as_str()));
+    // Without one a delete takes the whole call, and tells nothing of it.
+    if !ask.from_tag.is_empty() {
+        put(&mut pairs, "from-tag", Value::from(ask.from_tag.as_str()));
+    }
     if let Some(tag) = &ask.to_tag {
         put(&mut pairs, "to-tag", Value::from(tag.as_str()));
     }
@@ -66,7 +69,6 @@ pub fn command(cookie: &str, ask: &RelayAsk, delete_delay_s: u32) -> Bytes {
 
 /// Keys whose value is a list; in `RelayAsk::keys` its items are separated by spaces.
 const LIST_KEYS: [&str; 5] = ["received from", "rtcp-mux", "direction", "SDES", "T.38"];
-
 
 type Pairs<'a> = Vec<(Cow<'a, [u8]>, Value<'a>)>;
 

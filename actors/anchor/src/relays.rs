@@ -93,9 +93,15 @@ impl Relays {
     /// The rtpengine that gets a new session, `tried` ones left out: by weight, the same for the same call-id as long as
     /// the same ones are eligible.
     pub fn choose(&self, call_id: &str, tried: &[u16], now: Instant) -> Result<u16, NoRelay> {
-        let willing = |(place, relay): &(u16, &Relay)| relay.alive && !relay.settings.drain && relay.settings.weight > 0 && !tried.contains(place);
+        let willing = |(place, relay): &(u16, &Relay)| {
+            relay.alive && !relay.settings.drain && relay.settings.weight > 0 && !tried.contains(place)
+        };
         let numbered = || (0u16..).zip(&self.all);
-        let total: u64 = numbered().filter(willing).filter(|(_, relay)| relay.has_room(now)).map(|(_, relay)| u64::from(relay.settings.weight)).sum();
+        let total: u64 = numbered()
+            .filter(willing)
+            .filter(|(_, relay)| relay.has_room(now))
+            .map(|(_, relay)| u64::from(relay.settings.weight))
+            .sum();
         if total == 0 {
             return Err(if numbered().any(|one| willing(&one)) { NoRelay::Full } else { NoRelay::Dead });
         }

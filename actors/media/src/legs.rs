@@ -60,7 +60,8 @@ impl Legs {
 
     /// Notes an offer in place of the one before between the same two legs, either way.
     pub fn offered(&mut self, offer: Offer) {
-        self.offers.retain(|old| (old.from, old.to) != (offer.from, offer.to) && (old.to, old.from) != (offer.from, offer.to));
+        self.offers
+            .retain(|old| (old.from, old.to) != (offer.from, offer.to) && (old.to, old.from) != (offer.from, offer.to));
         self.offers.push(offer);
     }
 
@@ -77,6 +78,11 @@ impl Legs {
     pub fn remove(&mut self, number: u16) {
         self.legs.retain(|leg| leg.number != number);
         self.offers.retain(|offer| offer.from != number && offer.to != number);
+        self.shrink();
+    }
+
+    /// Gives spare memory back.
+    pub fn shrink(&mut self) {
         self.legs.shrink_to_fit();
         self.offers.shrink_to_fit();
     }

@@ -110,7 +110,11 @@ impl Media {
                 answer(sender, Letter::Returned(fault), out);
             }
             ask => {
-                self.queue.push_back(Job { sender, ask, since: now.instant, again: false });
+                let job = Job { sender, ask, since: now.instant, again: false };
+                match self.flight.is_some() {
+                    true => self.queue.push_back(job),
+                    false => self.begin(job, now, out),
+                }
                 self.pump(now, out);
             }
         }
@@ -119,12 +123,19 @@ impl Media {
     /// Works off the queue until something has to be waited for.
     fn pump(&mut self, now: Now, out: &mut Outbox) {
         while self.flight.is_none() && self.ending.is_none() {
-            let Some(job) = self.queue.pop_front() else { return };
-            let sender = job.sender;
-            match self.start(job, now, out) {
-                Ok(()) => {}
-                Err(letter) => answer(sender, *letter, out),
-            }
+            let Some(job) = self.queue.pop_front() else {
+                // Most calls never wait again: the room goes back.
+                self.queue.shrink_to_fit();
+                return;
+            };
+            self.begin(job, now, out);
+        }
+    }
+
+    fn begin(&mut self, job: Job, now: Now, out: &mut Outbox) {
+        let sender = job.sender;
+        if let Err(letter) = self.start(job, now, out) {
+            answer(sender, *letter, out);
         }
     }
 
@@ -146,7 +157,9 @@ impl Media {
             }
             MediaAsk::Answer { from_leg, to_leg, sdp, from_profile, to_profile } => {
                 let (from, to) = (*from_leg, *to_leg);
-                let Some(offer) = self.legs.offer(to, from) else { return Err(refused("an answer without an offer".to_owned())) };
+                let Some(offer) = self.legs.offer(to, from) else {
+                    return Err(refused("an answer without an offer".to_owned()));
+                };
                 let prepared = prepare(sdp, from_profile, to_profile, true, &self.settings).map_err(refused)?;
                 if prepared.lines != offer.lines {
                     return Err(refused(format!("{} m-lines answer {}", prepared.lines, offer.lines)));
@@ -226,6 +239,7 @@ impl Media {
             }
             MediaAsk::Answer { .. } => {
                 self.answered = true;
+                self.legs.shrink();
                 answer(job.sender, *done(MediaDone::Sdp(relayed.sdp)), out);
             }
             MediaAsk::Drop { .. } | MediaAsk::End => {}
@@ -236,7 +250,9 @@ impl Media {
     /// An answer nobody waits for any more. If it opened a session that is not the present one, that one must go.
     fn on_late(&mut self, thread: Thread, relayed: &RelayDone, now: Now) {
         let generation = (thread.0 >> 32) as u16;
-        let ours = generation == self.generation && (self.relay.is_none() || self.relay == Some(relayed.relay)) && self.ending.is_none();
+        let ours = generation == self.generation
+            && (self.relay.is_none() || self.relay == Some(relayed.relay))
+            && self.ending.is_none();
         if !relayed.sdp.is_empty() && !(ours && self.relay.is_some()) {
             debug!(call = %self.key, relay = relayed.relay, "a session opened too late");
             self.chores.add(Some(relayed.relay), generation, Box::default(), now.instant, &self.settings);

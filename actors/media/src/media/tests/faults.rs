@@ -1,0 +1,148 @@
+//! Relays that cannot be had, are lost, or answer too late.
+
+use super::*;
+use FaultKind::{Overload, Refused, Timeout, Unavailable};
+
+/// The first offer fails: whether the call goes on without a relay is its own policy, and either works.
+#[test]
+fn no_relay_from_the_start() {
+    for kind in [Unavailable, Timeout, Overload] {
+        let mut b = bench();
+        b.ask(offer(0, 1));
+        assert_eq!(b.fault(kind), [format!("1 {kind:?} test")]);
+        assert!(!b.media.is_idle(), "it remembers that the offer was passed as it was");
+        assert_eq!(b.ask(reply(1, 0)), ["2 Unanchored"]);
+        assert_eq!(b.ask(reply(1, 0)), ["3 Unanchored"]);
+        assert_eq!(b.ask(MediaAsk::End), ["4 ended None/0"]);
+        assert!(b.media.is_idle());
+    }
+    let mut b = bench();
+    b.ask(offer(0, 1));
+    assert_eq!(b.fault(Refused), ["1 Refused test"]);
+    assert!(b.media.is_idle(), "a bad description leaves nothing");
+}
+
+#[test]
+fn a_relay_may_be_had_by_the_next_offer() {
+    let mut b = bench();
+    b.ask(offer(0, 1));
+    b.fault(Unavailable);
+    b.ask(reply(1, 0));
+    assert_eq!(b.ask(offer(1, 0)), ["any Offer/1 t1>t0"], "under another call-id: the first may stand somewhere");
+    assert_eq!(b.done(3), ["3 sdp new"]);
+    assert_eq!(b.ask(reply(0, 1)), ["m3 Answer/1 t1>t0"]);
+}
+
+#[test]
+fn a_lost_relay_is_replaced_by_the_next_offer() {
+    for kind in [Unavailable, Timeout] {
+        let mut b = bench().answered();
+        assert_eq!(b.ask(offer(1, 0)), ["m2 Offer/0 t1>t0"]);
+        let seen = b.fault(kind);
+        assert_eq!(seen, ["any Offer/1 t1>t0", "m2 Delete/0 >all"], "anew, and the old session is deleted");
+        let (thread, ask) = b.sent[b.sent.len() - 2].clone();
+        assert_eq!(b.done_on(thread, &ask, 5), ["3 sdp new"]);
+        assert_eq!(b.ask(reply(0, 1)), ["m5 Answer/1 t1>t0"]);
+    }
+}
+
+#[test]
+fn a_lost_relay_without_another_leaves_the_call_as_it_is() {
+    let mut b = bench().answered();
+    b.ask(offer(1, 0));
+    b.fault(Timeout);
+    let (thread, _) = b.sent[b.sent.len() - 2].clone();
+    let seen = b.answer(thread, Letter::Returned(Fault::unavailable("none")));
+    assert_eq!(seen, ["3 Unavailable none"], "tried once more, not for ever");
+    assert_eq!(b.ask(reply(0, 1)), ["4 Unanchored"]);
+    assert_eq!(b.ask(offer(0, 1)), ["any Offer/2 t0>t1"]);
+}
+
+#[test]
+fn a_relay_without_room_for_a_new_offer_keeps_the_session() {
+    for kind in [Overload, Refused] {
+        let mut b = bench().answered();
+        b.ask(offer(1, 0));
+        assert_eq!(b.fault(kind), [format!("3 {kind:?} test")]);
+        assert_eq!(b.ask(MediaAsk::End), ["m2 Delete/0 t0>all"]);
+    }
+}
+
+#[test]
+fn a_relay_lost_between_offer_and_answer() {
+    let mut b = bench();
+    b.ask(offer(0, 1));
+    b.done(2);
+    b.ask(reply(1, 0));
+    assert_eq!(b.fault(Timeout), ["2 Timeout test", "m2 Delete/0 >all"]);
+    assert_eq!(b.ask(reply(1, 0)), ["3 Unanchored"]);
+    // A refused answer loses nothing.
+    let mut b = bench();
+    b.ask(offer(0, 1));
+    b.done(2);
+    b.ask(reply(1, 0));
+    assert_eq!(b.fault(Refused), ["2 Refused test"]);
+    assert_eq!(b.ask(reply(1, 0)), ["m2 Answer/0 t0>t1"]);
+}
+
+#[test]
+fn a_dropped_leg_that_cannot_be_deleted_goes_with_the_rest() {
+    for kind in [Unavailable, Timeout, Refused] {
+        let mut b = bench().answered();
+        assert_eq!(b.ask(offer(0, 2)), ["m2 Offer/0 t0>t2"]);
+        b.done(2);
+        assert_eq!(b.ask(MediaAsk::Drop { leg: 2 }), ["4 Dropped", "m2 Delete/0 t0>t2"]);
+        assert_eq!(b.fault(kind), no_lines());
+        assert_eq!(b.ask(MediaAsk::End), ["m2 Delete/0 t0>all"]);
+    }
+}
+
+/// The anchor itself says nothing (its letter was lost): each ask still ends.
+#[test]
+fn an_anchor_that_says_nothing() {
+    let mut b = bench();
+    b.ask(offer(0, 1));
+    b.ask(offer(0, 2));
+    let seen = b.pass(10_000);
+    assert_eq!(seen, ["3000 1 Timeout media relay", "3000 any Offer/1 t0>t2", "6000 2 Timeout media relay"]);
+}
+
+#[test]
+fn an_ask_that_waited_too_long_is_not_begun() {
+    let mut b = bench();
+    for leg in 1..=3 {
+        b.ask(offer(0, leg));
+    }
+    let seen = b.pass(10_000);
+    assert_eq!(
+        seen,
+        [
+            "3000 1 Timeout media relay",
+            "3000 any Offer/1 t0>t2",
+            "6000 2 Timeout media relay",
+            "6000 3 Timeout media session: waited too long"
+        ]
+    );
+}
+
+#[test]
+fn a_session_that_opens_too_late_is_deleted() {
+    let mut b = bench();
+    b.ask(offer(0, 1));
+    b.pass(3_000);
+    let (thread, ask) = b.sent[0].clone();
+    assert_eq!(b.done_on(thread, &ask, 2), ["m2 Delete/0 >all"]);
+    // The present session is not, whoever repeats its answer.
+    let mut b = bench().answered();
+    let (thread, ask) = b.sent[0].clone();
+    assert_eq!(b.done_on(thread, &ask, 2), no_lines());
+    assert_eq!(b.answer(Thread(77), Letter::Returned(Fault::timeout("x"))), no_lines());
+}
+
+#[test]
+fn letters_for_others_change_nothing() {
+    let mut b = bench().answered();
+    assert_eq!(b.answer(Thread(1), Letter::Kept), no_lines());
+    assert_eq!(b.answer(Thread(1), Letter::Names(vec![])), no_lines());
+    assert_eq!(b.ask(MediaAsk::Drop { leg: 9 }), ["3 Dropped"], "a leg nobody knows");
+}
