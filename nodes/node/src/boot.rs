@@ -130,10 +130,11 @@ impl Node {
         }
         if let Some(listen) = self.config.api.listen {
             let (certificate, key) = self.config.certificate();
-            let tls = web::serve::tls(&certificate, &key).await?;
+            let tls = web::serve::tls(listen, &certificate, &key).await?;
             let settings = self.config.api.clone();
             let limits = limits(settings.connections_max, settings.header_timeout_ms);
-            let router = web::api::router(self.switch.clone(), settings).map_err(|(name, why)| format!("api.users.{name}: {why}"))?;
+            let router = web::api::router(self.switch.clone(), settings)
+                .map_err(|(name, why)| format!("api.users.{name}: {why}"))?;
             let serving = serve(listen, Some(tls), limits, router);
             self.api = Some(serving.map_err(|error| format!("cannot listen on {listen} (api): {error}"))?);
         }
@@ -212,7 +213,12 @@ fn limits(connections_max: usize, header_timeout_ms: u64) -> Limits {
 }
 
 /// Registers every port at the exchange and starts the residents; sockets come last, when letters find everybody.
-async fn open_ports(config: &Config, exchange: &Exchange, home: &Home, clock: &Arc<dyn Clock>) -> Result<Ports, BootError> {
+async fn open_ports(
+    config: &Config,
+    exchange: &Exchange,
+    home: &Home,
+    clock: &Arc<dyn Clock>,
+) -> Result<Ports, BootError> {
     let post: Arc<dyn Post> = Arc::new(exchange.clone());
     let store_settings = store::Settings { file: config.data_dir.join(&config.store.file), ..config.store.clone() };
     let store = store::start(store_settings, post.clone(), home, clock.clone()).await?;

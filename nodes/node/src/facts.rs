@@ -88,7 +88,7 @@ impl web::Node for Facts {
         let counters = self.counters();
         for (port, snapshot) in &counters {
             let family = format!("{port}_counters");
-            page.family(&family, "untyped", "What this port counts since the start; levels where the name says so.");
+            page.family(&family, "gauge", "What this port counts: totals since the start, and levels.");
             for (name, value) in snapshot {
                 page.sample(&family, &[("counter", name)], *value as f64);
             }
@@ -110,33 +110,20 @@ impl web::Node for Facts {
     }
 }
 
-/// Calls as RFC 6076 counts them, out of the call records.
+/// Calls as RFC 6076 counts them, out of the call records: a record is written when a call has ended.
 fn calls(page: &mut Page, counters: &[(&'static str, Snapshot)]) {
     let records = counters.iter().find(|(port, _)| *port == "records").map(|(_, snapshot)| snapshot.as_slice());
-    let count = |name: &str| {
-        records.unwrap_or_default().iter().find(|(counter, _)| *counter == name).map_or(0, |(_, value)| *value)
-    };
-    let (open, answered, ineffective, attempts) =
-        (count("open"), count("answered"), count("ineffective"), count("attempts"));
-    page.one("answered_calls", "gauge", "Answered calls that go on.", open);
-    page.one("call_attempts_total", "counter", "Calls attempted and finished or answered.", attempts);
-    page.one("calls_answered_total", "counter", "Calls answered.", answered);
-    page.one(
-        "calls_ineffective_total",
-        "counter",
-        "Attempts that failed in the network (RFC 6076 4.8): 408, 500, 503, 504.",
-        ineffective,
-    );
-    page.family("session_establishment_ratio", "gauge", "Answered share of the attempts (RFC 6076 4.6), 0 to 1.");
-    page.sample(
-        "session_establishment_ratio",
-        &[],
-        if attempts == 0 { 0.0 } else { answered as f64 / attempts as f64 },
-    );
-    page.family("ineffective_attempts_ratio", "gauge", "Ineffective share of the attempts (RFC 6076 4.8), 0 to 1.");
-    page.sample(
-        "ineffective_attempts_ratio",
-        &[],
-        if attempts == 0 { 0.0 } else { ineffective as f64 / attempts as f64 },
-    );
+    let records = records.unwrap_or_default();
+    let count = |name: &str| records.iter().find(|(counter, _)| *counter == name).map_or(0, |(_, value)| *value);
+    let (attempts, answered, ineffective) = (count("cdrs"), count("answered"), count("ineffective"));
+    page.one("calls_established", "gauge", "Answered calls that go on.", count("open"));
+    page.one("call_attempts_total", "counter", "Calls that have ended, answered or not.", attempts);
+    page.one("calls_answered_total", "counter", "Of these, the answered ones.", answered);
+    let about = "Of these, the ones that failed for want of the network: 408, 500, 503, 504 (RFC 6076 4.8).";
+    page.one("calls_ineffective_total", "counter", about, ineffective);
+    let share = |part: u64| if attempts == 0 { 0.0 } else { part as f64 / attempts as f64 };
+    page.family("session_establishment_ratio", "gauge", "Answered share of the attempts, 0 to 1 (RFC 6076 4.6).");
+    page.sample("session_establishment_ratio", &[], share(answered));
+    page.family("ineffective_attempts_ratio", "gauge", "Ineffective share of the attempts, 0 to 1 (RFC 6076 4.8).");
+    page.sample("ineffective_attempts_ratio", &[], share(ineffective));
 }

@@ -11,8 +11,8 @@
 //!
 //! Logs go to standard error, human or JSON, with a level that `POST /log` changes. Metrics: `/metrics` of the control port.
 
-pub mod config;
 mod boot;
+pub mod config;
 mod facts;
 pub mod logging;
 mod secret;

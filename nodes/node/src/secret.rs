@@ -29,7 +29,10 @@ fn make(path: &Path) -> Result<[u8; 16], String> {
 
 /// Whoever knows the secret can make tokens: nobody but its owner may read it.
 fn check_mode(path: &Path) -> Result<(), String> {
-    let mode = std::fs::metadata(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?.permissions().mode();
+    let mode = std::fs::metadata(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?
+        .permissions()
+        .mode();
     match mode & 0o077 {
         0 => Ok(()),
         _ => Err(format!("{0} can be read by others; chmod 600 {0}", path.display())),

@@ -97,7 +97,8 @@ fn ask(client: &Client, command: &Command) -> Result<(Value, String), Failure> {
     Ok(match command {
         Command::Status => with(get("/status")?, |answer| status(answer, width)),
         Command::Registrations { aor } => {
-            let path = aor.as_ref().map_or("/registrations".to_owned(), |aor| format!("/registrations?aor={}", encode(aor)));
+            let path =
+                aor.as_ref().map_or("/registrations".to_owned(), |aor| format!("/registrations?aor={}", encode(aor)));
             with(get(&path)?, |answer| registrations(answer, width))
         }
         Command::Calls => with(get("/calls")?, |answer| calls(answer, width)),
@@ -118,8 +119,12 @@ fn ask(client: &Client, command: &Command) -> Result<(Value, String), Failure> {
             let path = format!("/bans/{}", encode(&address.to_string()));
             with(client.good("DELETE", &path, None)?, |_| format!("{address}: no longer banned\n"))
         }
-        Command::Drain => with(post("/drain", json!({}))?, |_| "drained: new calls and registrations are refused\n".to_owned()),
-        Command::Undrain => with(post("/undrain", json!({}))?, |_| "new calls and registrations are taken\n".to_owned()),
+        Command::Drain => {
+            with(post("/drain", json!({}))?, |_| "drained: new calls and registrations are refused\n".to_owned())
+        }
+        Command::Undrain => {
+            with(post("/undrain", json!({}))?, |_| "new calls and registrations are taken\n".to_owned())
+        }
         Command::Ready => with(get("/ready")?, |_| "ready\n".to_owned()),
         Command::Log { level } => with(post("/log", json!({"level": level}))?, |_| format!("logging {level}\n")),
         Command::Apply(_) => unreachable!("apply does not go to the control port"),
@@ -135,7 +140,9 @@ fn with(answer: Value, show: impl FnOnce(&Value) -> String) -> (Value, String) {
 fn trace_path(call: Option<&str>) -> String {
     match call {
         None => "/trace".to_owned(),
-        Some(key) if key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) => format!("/calls/{key}/trace"),
+        Some(key) if key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            format!("/calls/{key}/trace")
+        }
         Some(call_id) => format!("/trace?call_id={}", encode(call_id)),
     }
 }
@@ -193,7 +200,14 @@ fn registrations(answer: &Value, width: usize) -> String {
     let rows: Vec<Vec<String>> = items(answer, "registrations")
         .map(|row| {
             let expires = row["expires_s"].as_u64().map_or("never".to_owned(), span);
-            vec![cell(row, "aor"), cell(row, "contact"), cell(row, "q"), expires, cell(row, "received"), cell(row, "user_agent")]
+            vec![
+                cell(row, "aor"),
+                cell(row, "contact"),
+                cell(row, "q"),
+                expires,
+                cell(row, "received"),
+                cell(row, "user_agent"),
+            ]
         })
         .collect();
     let headings = ["AOR", "CONTACT", "Q", "EXPIRES", "RECEIVED", "USER AGENT"];
@@ -203,8 +217,16 @@ fn registrations(answer: &Value, width: usize) -> String {
 fn calls(answer: &Value, width: usize) -> String {
     let rows: Vec<Vec<String>> = items(answer, "calls")
         .map(|row| {
-            let length = row["duration_s"].as_u64().filter(|seconds| *seconds > 0).or(row["age_s"].as_u64()).unwrap_or(0);
-            vec![cell(row, "key"), cell(row, "from"), cell(row, "to"), cell(row, "state"), span(length), cell(row, "relay")]
+            let length =
+                row["duration_s"].as_u64().filter(|seconds| *seconds > 0).or(row["age_s"].as_u64()).unwrap_or(0);
+            vec![
+                cell(row, "key"),
+                cell(row, "from"),
+                cell(row, "to"),
+                cell(row, "state"),
+                span(length),
+                cell(row, "relay"),
+            ]
         })
         .collect();
     listing(answer, &["KEY", "FROM", "TO", "STATE", "SINCE", "RELAY"], &rows, width, "calls")

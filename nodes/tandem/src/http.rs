@@ -40,7 +40,8 @@ pub enum Trust<'a> {
 impl Client {
     /// The operator's port, plain HTTP.
     pub fn control(address: &str) -> Client {
-        let hint = format!("is the switch running, and is its [control] listen = \"{address}\"? Another address: --control");
+        let hint =
+            format!("is the switch running, and is its [control] listen = \"{address}\"? Another address: --control");
         Client { agent: agent(None), base: format!("http://{address}"), authorization: None, hint }
     }
 
@@ -48,7 +49,10 @@ impl Client {
     pub fn api(base: &str, user: &str, trust: &Trust<'_>) -> Result<Client, Failure> {
         let roots = |path: &Path| {
             let pem = std::fs::read(path).map_err(|error| {
-                Failure::usage(format!("cannot read {}: {error}; name the API's certificate with --ca, or say --insecure", path.display()))
+                Failure::usage(format!(
+                    "cannot read {}: {error}; name the API's certificate with --ca, or say --insecure",
+                    path.display()
+                ))
             })?;
             let certificate = Certificate::from_pem(&pem)
                 .map_err(|error| Failure::usage(format!("{} is no PEM certificate: {error}", path.display())))?;
@@ -81,7 +85,8 @@ impl Client {
         if body.is_some() {
             request = request.header("Content-Type", "application/json");
         }
-        let request = request.body(text).map_err(|error| Failure::usage(format!("{}{path} is no URL: {error}", self.base)))?;
+        let request =
+            request.body(text).map_err(|error| Failure::usage(format!("{}{path} is no URL: {error}", self.base)))?;
         match self.agent.run(request) {
             Ok(response) => answer(response),
             Err(error) => Err(Failure::unreachable(format!("no answer from {}: {error}\n{}", self.base, self.hint))),
@@ -146,7 +151,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0u32, |word, (place, byte)| word | u32::from(*byte) << (16 - 8 * place));
+        let word =
+            chunk.iter().enumerate().fold(0u32, |word, (place, byte)| word | u32::from(*byte) << (16 - 8 * place));
         for place in 0..4 {
             match place <= chunk.len() {
                 true => text.push(ALPHABET[(word >> (18 - 6 * place)) as usize & 63] as char),

@@ -16,6 +16,7 @@ pub struct Message {
     pub first_line: String,
     pub cseq: Option<String>,
     pub from: Option<String>,
+    pub to: Option<String>,
     pub content_type: Option<String>,
 }
 
@@ -73,17 +74,16 @@ fn participants(messages: &[Message]) -> Vec<Participant> {
     all
 }
 
-/// What the other side is called: by its From when it asks, by the Request-URI when it is asked.
+/// What the other side is called: by its From when it asks, by the To when it is asked.
 fn name(message: &Message) -> Option<String> {
     let request = !message.first_line.starts_with("SIP/2.0 ");
     let uri = match (request, message.inbound) {
         (true, true) => message.from.as_deref()?,
-        (true, false) => message.first_line.split(' ').nth(1)?,
+        (true, false) => message.to.as_deref()?,
         (false, _) => return None,
     };
     let rest = uri.split_once("sip:").or_else(|| uri.split_once("sips:"))?.1;
     let (user, _) = rest.split_once('@')?;
-    // A sealed token of ours is no name.
     (user.len() <= 24 && !user.is_empty()).then(|| user.chars().filter(|c| !c.is_control()).collect())
 }
 
@@ -131,7 +131,8 @@ fn bare(count: usize, spacing: usize) -> String {
 
 fn rung(message: &Message, participants: &[Participant], spacing: usize) -> String {
     let switch = participants.iter().position(|participant| participant.remote.is_none()).unwrap_or(0);
-    let other = participants.iter().position(|participant| participant.remote.as_ref() == Some(&message.remote)).unwrap_or(0);
+    let other =
+        participants.iter().position(|participant| participant.remote.as_ref() == Some(&message.remote)).unwrap_or(0);
     let (left, right) = (switch.min(other), switch.max(other));
     let to_right = message.inbound == (switch > other);
     let room = (right - left) * spacing - 1;
@@ -144,7 +145,8 @@ fn rung(message: &Message, participants: &[Participant], spacing: usize) -> Stri
     };
     let posts: Vec<char> = bare(participants.len(), spacing).chars().collect();
     let start = MARGIN + left * spacing + 1;
-    let line: String = posts[..start].iter().copied().chain(arrow.chars()).chain(posts[start + room..].iter().copied()).collect();
+    let line: String =
+        posts[..start].iter().copied().chain(arrow.chars()).chain(posts[start + room..].iter().copied()).collect();
     line.trim_end().to_owned()
 }
 

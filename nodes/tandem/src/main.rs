@@ -108,10 +108,15 @@ fn hash_password() -> Result<(), Failure> {
         eprint!("password: ");
     }
     let mut password = String::new();
-    stdin.lock().read_line(&mut password).map_err(|error| Failure::usage(format!("no password on standard input: {error}")))?;
+    stdin
+        .lock()
+        .read_line(&mut password)
+        .map_err(|error| Failure::usage(format!("no password on standard input: {error}")))?;
     let password = password.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
-        return Err(Failure::usage("the password is empty; type it, or pipe it in: echo PASSWORD | tandem hash-password"));
+        return Err(Failure::usage(
+            "the password is empty; type it, or pipe it in: echo PASSWORD | tandem hash-password",
+        ));
     }
     say(&format!("{}\n", web::hash_password(password)));
     Ok(())

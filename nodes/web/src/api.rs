@@ -50,7 +50,11 @@ pub fn router(switch: Arc<Switch>, settings: ApiSettings) -> Result<Router, (Str
     Ok(Router::new().fallback(handle).with_state(api))
 }
 
-async fn handle(State(api): State<Arc<Api>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response<Body> {
+async fn handle(
+    State(api): State<Arc<Api>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match api.admit(peer, request.headers()).await {
         Ok(user) => {
@@ -129,7 +133,8 @@ impl Api {
                 let _turn = self.writing.lock().await;
                 let made = self.create(resource.which, fields).await?;
                 let mut response = prefer.response(StatusCode::CREATED, resource, &made);
-                let location = HeaderValue::from_str(&hal::href(resource, &made.id)).map_err(|_| Problem::malformed("id"))?;
+                let location =
+                    HeaderValue::from_str(&hal::href(resource, &made.id)).map_err(|_| Problem::malformed("id"))?;
                 response.headers_mut().insert(header::LOCATION, location);
                 Ok(response)
             }
@@ -208,7 +213,9 @@ fn allowed(methods: &[&str], method: &Method) -> Result<Verb, Problem> {
     };
     match methods.contains(&verb.0) {
         true => Ok(verb.1),
-        false if methods.is_empty() => Err(Problem::new(StatusCode::NOT_FOUND, "This resource has no single entities.")),
+        false if methods.is_empty() => {
+            Err(Problem::new(StatusCode::NOT_FOUND, "This resource has no single entities."))
+        }
         false => {
             let refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("Method {method} is not allowed here."));
             Err(Problem { allow: Some(allow(methods)), ..refused })
@@ -272,7 +279,8 @@ enum Prefer {
 impl Prefer {
     fn of(headers: &HeaderMap) -> Prefer {
         let mut all = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-        let asked = all.any(|value| value.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case("return=representation")));
+        let asked = all
+            .any(|value| value.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case("return=representation")));
         if asked { Prefer::Representation } else { Prefer::Minimal }
     }
 

@@ -101,20 +101,24 @@ impl<S> Accept<TcpStream, S> for Door {
 /// TLS configuration from the PEM files; makes a self-signed pair there when both are absent.
 ///
 /// Errors: a text that names the file.
-pub async fn tls(certificate: &Path, key: &Path) -> Result<RustlsConfig, String> {
+pub async fn tls(listen: SocketAddr, certificate: &Path, key: &Path) -> Result<RustlsConfig, String> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     if !certificate.exists() && !key.exists() {
-        make_certificate(certificate, key)?;
+        make_certificate(listen, certificate, key)?;
         tracing::info!(certificate = %certificate.display(), "made a self-signed certificate for the API");
     }
     let config = RustlsConfig::from_pem_file(certificate, key).await;
     config.map_err(|error| format!("cannot load {} with {}: {error}", certificate.display(), key.display()))
 }
 
-fn make_certificate(certificate: &Path, key: &Path) -> Result<(), String> {
+fn make_certificate(listen: SocketAddr, certificate: &Path, key: &Path) -> Result<(), String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
         names.push(host.trim().to_owned());
+    }
+    let own = listen.ip().to_string();
+    if !listen.ip().is_unspecified() && !names.contains(&own) {
+        names.push(own);
     }
     let made =
         rcgen::generate_simple_self_signed(names).map_err(|error| format!("cannot make a certificate: {error}"))?;

@@ -37,7 +37,10 @@ enum Hash {
 impl Hash {
     /// Reads `sha256:HEX` or `pbkdf2:ITERATIONS:SALT:HEX`; the error says what is expected.
     fn parse(text: &str) -> Result<Hash, String> {
-        let expected = || "expected \"pbkdf2:ITERATIONS:SALT:HASH\" (see `tandem hash-password`) or \"sha256:\" and 64 hex digits".to_owned();
+        let expected = || {
+            "expected \"pbkdf2:ITERATIONS:SALT:HASH\" (see `tandem hash-password`) or \"sha256:\" and 64 hex digits"
+                .to_owned()
+        };
         let parts: Vec<&str> = text.split(':').collect();
         let full = |hash: &Vec<u8>| hash.len() == 32;
         match parts[..] {

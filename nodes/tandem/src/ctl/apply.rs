@@ -72,7 +72,8 @@ fn bar(entries: usize, as_json: bool) -> ProgressBar {
     if as_json || entries < LONG || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(entries as u64).with_style(style)
 }
 
@@ -111,7 +112,8 @@ impl Applier<'_> {
     fn subscriber(&mut self, mut fields: Map<String, Value>, entry: &str) -> Result<(), Failure> {
         let preferences = fields.remove("preferences");
         if let Some(customer) = fields.remove("customer") {
-            let external_id = plain(&customer).ok_or_else(|| self.wrong(entry, "customer", "must be an external_id"))?;
+            let external_id =
+                plain(&customer).ok_or_else(|| self.wrong(entry, "customer", "must be an external_id"))?;
             let id = self.customer(&external_id, entry)?;
             fields.insert("customer_id".to_owned(), json!(id));
         }
@@ -134,13 +136,22 @@ impl Applier<'_> {
         }
         let found = self.find("customers", &[("external_id", external_id)])?;
         let id = found.as_ref().and_then(|found| found["id"].as_u64());
-        let id = id.ok_or_else(|| self.wrong(entry, "customer", &format!("no customer has the external_id \"{external_id}\"")))?;
+        let id = id.ok_or_else(|| {
+            self.wrong(entry, "customer", &format!("no customer has the external_id \"{external_id}\""))
+        })?;
         self.customers.insert(external_id.to_owned(), id);
         Ok(id)
     }
 
     /// Creates the entity, or updates it where it differs; returns its id.
-    fn put(&mut self, resource: &str, names: &[(&str, &str)], fields: Map<String, Value>, label: &str, entry: &str) -> Result<u64, Failure> {
+    fn put(
+        &mut self,
+        resource: &str,
+        names: &[(&str, &str)],
+        fields: Map<String, Value>,
+        label: &str,
+        entry: &str,
+    ) -> Result<u64, Failure> {
         let (id, verb) = match self.find(resource, names)? {
             None => {
                 let answer = self.client.send("POST", &format!("/api/{resource}/"), Some(&Value::Object(fields)))?;

@@ -2,7 +2,9 @@ use super::{base64, encode};
 
 #[test]
 fn base64_of_every_remainder() {
-    for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("admin:tandem", "YWRtaW46dGFuZGVt")] {
+    for (plain, coded) in
+        [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("admin:tandem", "YWRtaW46dGFuZGVt")]
+    {
         assert_eq!(base64(plain.as_bytes()), coded);
     }
 }

@@ -8,6 +8,7 @@ fn message(ms: u64, inbound: bool, remote: &str, first_line: &str, cseq: &str, s
         first_line: first_line.to_owned(),
         cseq: Some(cseq.to_owned()),
         from: Some("\"Alice\" <sip:alice@example.test>;tag=1".to_owned()),
+        to: Some("<sip:bob@example.test>;tag=2".to_owned()),
         content_type: sdp.then(|| "application/sdp".to_owned()),
     }
 }
@@ -27,7 +28,7 @@ fn call() -> Vec<Message> {
 
 #[test]
 fn wide() {
-    let expected = "\
+    let expected = "
                    alice                       tandem                         bob
               192.0.2.1:5060                                            192.0.2.2:5060
                      |                            |                            |
@@ -40,7 +41,7 @@ fn wide() {
      1.510           |----------- ACK ----------->|                            |
 ";
     let drawn = draw(&call(), 91);
-    assert_eq!(drawn, expected, "\n{drawn}");
+    assert_eq!(format!("\n{drawn}"), expected, "\n{drawn}");
 }
 
 #[test]

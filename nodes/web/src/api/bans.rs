@@ -21,7 +21,7 @@ impl Api {
 
     pub(super) async fn get_ban(&self, id: &str) -> Result<Option<Entity>, Problem> {
         let Ok(address) = id.parse::<IpAddr>() else { return Ok(None) };
-        Ok(self.switch.bans().await?.iter().find(|ban| ban.address == address).map(entity))
+        Ok(self.switch.bans().await?.iter().find(|ban| covers(ban.address, address)).map(entity))
     }
 
     pub(super) async fn create_ban(&self, fields: Map<String, Value>) -> Result<Entity, Problem> {
@@ -38,6 +38,14 @@ impl Api {
     pub(super) async fn delete_ban(&self, id: &str) -> Result<(), Problem> {
         let address = id.parse().map_err(|_| Problem::not_found("bannedips"))?;
         Ok(self.switch.unban(address).await?)
+    }
+}
+
+/// Whether a ban of one address holds for another: balancers ban IPv6 hosts by their /64.
+fn covers(banned: IpAddr, address: IpAddr) -> bool {
+    match (banned, address) {
+        (IpAddr::V6(banned), IpAddr::V6(address)) => banned.segments()[..4] == address.segments()[..4],
+        _ => banned == address,
     }
 }
 

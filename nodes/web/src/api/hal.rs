@@ -92,7 +92,8 @@ const ROWS: u64 = 10;
 
 fn number(name: &str, value: &str, most: u64) -> Result<u64, Problem> {
     let parsed = value.parse::<u64>().ok().filter(|number| *number >= 1);
-    let number = parsed.ok_or_else(|| Problem::malformed(format!("query parameter '{name}' must be a positive whole number")))?;
+    let number = parsed
+        .ok_or_else(|| Problem::malformed(format!("query parameter '{name}' must be a positive whole number")))?;
     Ok(number.min(most))
 }
 
@@ -153,7 +154,10 @@ const PROFILE: &str = "http://purl.org/sipwise/ngcp-api/";
 pub fn response(status: StatusCode, document: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(document.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/hal+json; profile=\"http://purl.org/sipwise/ngcp-api/\""));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/hal+json; profile=\"http://purl.org/sipwise/ngcp-api/\""),
+    );
     response
 }
 
@@ -165,7 +169,8 @@ pub fn decode(text: &str) -> Result<String, Problem> {
         match byte {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let digits = [rest.next(), rest.next()].map(|digit| digit.and_then(|digit| (digit as char).to_digit(16)));
+                let digits =
+                    [rest.next(), rest.next()].map(|digit| digit.and_then(|digit| (digit as char).to_digit(16)));
                 let [Some(high), Some(low)] = digits else {
                     return Err(Problem::malformed("broken percent-encoding in the URL"));
                 };

@@ -23,7 +23,13 @@ pub struct Definition {
 }
 
 /// Preferences that work; every other name is kept and shown, and does nothing.
-pub static DEFINITIONS: &[Definition] = &[];
+pub static DEFINITIONS: &[Definition] = &[Definition {
+    name: "contacts_max",
+    kind: Kind::Integer(0, 65_535),
+    label: "Most contacts",
+    about: "Contacts registered at a time, permanent ones not counted; 0 is the default of [location] contacts_max",
+    domain: true,
+}];
 
 impl Api {
     pub(super) async fn list_preferences(&self, which: Which, query: &Query) -> Result<Page, Problem> {

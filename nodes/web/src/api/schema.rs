@@ -81,9 +81,9 @@ pub const fn write_only(name: &'static str, kind: Kind, about: &'static str) -> 
 pub fn validate(resource: &Resource, body: Value) -> Result<Map<String, Value>, Problem> {
     match body {
         Value::Object(map) if resource.open => {
-            let (known, open) = map.into_iter().partition(|(name, _)| {
-                name.starts_with('_') || resource.fields.iter().any(|field| field.name == name)
-            });
+            let (known, open) = map
+                .into_iter()
+                .partition(|(name, _)| name.starts_with('_') || resource.fields.iter().any(|field| field.name == name));
             let mut clean = object(resource.fields, known, "")?;
             clean.extend(open_fields(open)?);
             Ok(clean)
@@ -105,7 +105,8 @@ fn open_fields(map: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
     };
     let mut clean = Map::new();
     for (name, value) in map {
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
             return Err(Problem::field(name, "a preference's name is letters, digits and underscores"));
         }
         match &value {
@@ -153,7 +154,13 @@ fn join(path: &str, name: &str) -> String {
 pub fn check(kind: &Kind, value: Value, path: &str) -> Result<Value, Problem> {
     let refuse = |why: String| Err(Problem::field(path, why));
     match kind {
-        Kind::Text(_) | Kind::User(_) | Kind::Digits(_) | Kind::Host | Kind::Address | Kind::Uri | Kind::Choice(_)
+        Kind::Text(_)
+        | Kind::User(_)
+        | Kind::Digits(_)
+        | Kind::Host
+        | Kind::Address
+        | Kind::Uri
+        | Kind::Choice(_)
         | Kind::Moment => {
             // A number where text is due is meant as its digits: YAML and JSON writers often lose the quotes.
             let text = match value {
