@@ -45,7 +45,7 @@ impl Call {
 
     fn win(&mut self, id: u32, leg: u16, pair_id: u16, tx: TxId, response: Message, desk: &mut Desk<'_>) {
         self.timers.cancel(&Timer::Ring(id));
-        self.pairs.retain(|pair| pair.id == pair_id || pair.is_ending());
+        self.pairs.retain(|pair| pair.id == pair_id || pair.is_ending() || pair.confirmed);
         let settings = self.settings.dialogs();
         let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.id == id) else { return };
         attempt.stage = Stage::Answering(leg);
@@ -115,6 +115,9 @@ impl Call {
         let Some(attempt) = self.attempts.iter().find(|attempt| attempt.id == id) else { return };
         if !matches!(attempt.stage, Stage::Answering(_)) {
             return;
+        }
+        if attempt.transfer {
+            return self.connect(pair_id, sdp, desk);
         }
         let (server, source) = (attempt.server, attempt.source);
         let Some(pair) = self.pairs.iter_mut().find(|held| held.id == pair_id) else { return };

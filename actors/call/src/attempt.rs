@@ -17,6 +17,10 @@ pub(crate) struct Attempt {
     pub request: Message,
     pub source: Flow,
     pub nat: bool,
+    /// Leg of the party that calls, 0 unless it is being transferred.
+    pub leg: u16,
+    /// The switch calls on behalf of a party that is being transferred: nobody waits for responses.
+    pub transfer: bool,
     /// The caller is a trunk that needs no credentials.
     pub trusted: bool,
     pub caller: Option<Arc<Subscriber>>,

@@ -12,6 +12,7 @@ use crate::callee::original;
 use crate::desk::Desk;
 use crate::pair::{Bye, Pair, Which, hop};
 use crate::relay::Relay;
+use crate::settings::Refer;
 use crate::transactions::Role;
 use crate::{check, headers, offer, reject};
 
@@ -25,6 +26,8 @@ enum Way {
     HangUp,
     /// A session refresh without a change: answered here.
     Refresh,
+    /// The switch connects the other side with somebody else.
+    Transfer,
 }
 
 impl Call {
@@ -104,6 +107,7 @@ impl Call {
                 self.refuse(&request, source, &Reject::new(Status::OK), desk);
                 self.on_bye(pair, which, &request, desk);
             }
+            Way::Transfer => self.on_refer(pair, which, request, source, desk),
             Way::Refresh => self.refresh_here(pair, which, &request, source, desk),
             Way::Pass if request.view().method() == Method::Prack => match self.on_prack(pair, &request, desk) {
                 Ok(()) => self.pass(pair, which, request, source, desk),
@@ -247,6 +251,7 @@ fn way_of(
         Method::Update if offer::sdp_of(&view)?.is_none() => Way::Refresh,
         Method::Update | Method::Info | Method::Message | Method::Options => Way::Pass,
         Method::Prack if which == Which::Caller => Way::Pass,
+        Method::Refer if confirmed && settings.refer == Refer::Transfer => Way::Transfer,
         Method::Refer => Way::Answer(Status::DECLINE),
         Method::Subscribe | Method::Publish => Way::Answer(Status::BAD_EVENT),
         Method::Notify | Method::Prack => Way::Answer(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),

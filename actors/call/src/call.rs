@@ -17,6 +17,7 @@ use crate::pair::{Pair, Which};
 use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::transactions::{Role, Transactions, Up};
+use crate::transfer::Transfer;
 
 /// One call: the caller's leg, the callees' legs, and everything between them.
 pub struct Call {
@@ -27,6 +28,7 @@ pub struct Call {
     pub(crate) pairs: Vec<Box<Pair>>,
     pub(crate) relays: Vec<Box<Relay>>,
     pub(crate) answered: Option<Box<Answered>>,
+    pub(crate) transfer: Option<Box<Transfer>>,
     pub(crate) asks: Asks<Purpose>,
     pub(crate) timers: Timers<Timer>,
     pub(crate) admission: Box<Admission>,
@@ -41,6 +43,7 @@ pub(crate) struct Numbers {
     pub leg: u16,
     pub pair: u16,
     pub relay: u16,
+    pub transfer: u16,
     /// CSeq number of the latest attempt.
     pub attempt: u32,
 }
@@ -67,6 +70,8 @@ pub(crate) enum Purpose {
     Response { relay: u16, response: Message },
     /// Session description of an ACK.
     Ack { pair: u16, from: Which, ack: Message },
+    /// Session description of the transferred party's answer.
+    Transfer(Message),
     /// Statistics of the media session.
     Stats,
     /// A record that is to be kept.
@@ -94,6 +99,7 @@ impl Call {
             pairs: Vec::new(),
             relays: Vec::new(),
             answered: None,
+            transfer: None,
             asks: Asks::new(),
             timers: Timers::new(),
             admission: Box::default(),
@@ -153,6 +159,8 @@ impl Call {
                     }
                 }
                 Up::Failed { role: Role::Bye { pair, end }, .. } => self.on_bye_done(pair, end),
+                Up::Response { tx, role: Role::Transfer, message } => self.on_transfer_response(tx, message, desk),
+                Up::Failed { role: Role::Transfer, status } => self.on_transfer_failed(status, desk),
                 Up::Ack { message } => self.on_ack(message, desk),
                 Up::Response { .. } | Up::Failed { .. } | Up::Overdue { .. } => {}
             }
@@ -171,6 +179,7 @@ impl Call {
             Purpose::Request(relay) => self.on_request_ready(relay, answer, desk),
             Purpose::Response { relay, response } => self.on_response_ready(relay, response, answer, desk),
             Purpose::Ack { pair, from, ack } => self.on_ack_ready(pair, from, ack, answer, desk),
+            Purpose::Transfer(response) => self.on_transfer_ready(response, answer, desk),
             Purpose::Stats => self.on_stats(answer, desk),
             Purpose::Record { record, tries } => self.on_record(record, tries, answer, desk),
         }
@@ -263,6 +272,7 @@ impl Machine for Call {
     fn is_quiet(&self) -> bool {
         self.attempts.is_empty()
             && self.relays.is_empty()
+            && self.transfer.is_none()
             && self.transactions.is_empty()
             && self.asks.is_empty()
             && self.pairs.iter().all(|pair| !pair.is_busy())

@@ -82,6 +82,9 @@ impl Call {
         if attempt.ring_ms == 0 {
             attempt.ring_ms = desk.now.unix_ms;
         }
+        if attempt.transfer {
+            return;
+        }
         let request = attempt.request.view();
         let early = pair.and_then(|pair| self.pairs.iter_mut().find(|held| held.id == pair));
         let tag = early.as_ref().map(|early| early.caller.dialog.local_tag().to_vec());
@@ -152,7 +155,7 @@ impl Call {
         let mut pair = Pair {
             id: self.numbers.pair + 1,
             leg,
-            caller: End::new(0, caller, attempt.source, attempt.nat),
+            caller: End::new(attempt.leg, caller, attempt.source, attempt.nat),
             callee: End::new(leg, callee, branch.flow?, branch.nat),
             invite_cseq: view.cseq().map(|cseq| cseq.number).unwrap_or(1),
             confirmed: false,

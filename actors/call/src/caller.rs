@@ -62,6 +62,8 @@ impl Call {
             server,
             source,
             nat,
+            leg: 0,
+            transfer: false,
             trusted,
             caller: None,
             callee: None,
@@ -82,7 +84,7 @@ impl Call {
     }
 
     /// Asks who is called, unless that depends on a caller who is not known yet.
-    fn ask_callee(&mut self, id: u32, desk: &mut Desk<'_>) {
+    pub(crate) fn ask_callee(&mut self, id: u32, desk: &mut Desk<'_>) {
         let Some(attempt) = self.attempt_mut(id) else { return };
         let view = attempt.request.view();
         let Ok(uri) = Uri::parse(view.uri()) else {
@@ -112,6 +114,9 @@ impl Call {
             Ok(_) => return,
             Err(fault) => return self.finish(id, &reject::of_fault(&fault), desk),
         };
+        if self.attempts[place].transfer {
+            return self.admit_transfer(id, account, desk);
+        }
         let attempt = &mut self.attempts[place];
         let door = Door { secret: self.identity.home.secret(), key: self.identity.key, settings: &self.settings };
         match self.admission.judge(&attempt.request.view(), &account, &door, desk.now) {
@@ -219,13 +224,18 @@ impl Call {
     ) {
         let Some(attempt) = self.attempts.iter().find(|attempt| attempt.id == id && attempt.is_open()) else { return };
         let tag = self.identity.caller_side_tag(id, 0, b"");
+        let (transfer, invite) = (attempt.transfer, attempt.is_invite());
         let (server, answer) = (attempt.server, more(reply_builder(&attempt.request, reject, Some(&tag))).build());
         self.transactions.respond(server, answer, desk);
         if !reject.status.is_success() {
             self.record_attempt(id, reject, desk);
         }
         self.clear(id, desk);
-        self.end_media(desk);
+        if transfer {
+            self.on_transfer_over(reject.status, desk);
+        } else if invite {
+            self.end_media(desk);
+        }
     }
 
     /// Refuses the attempt without a record: nobody knows who it was.

@@ -39,6 +39,9 @@ impl Call {
         end.bye = Bye::Done;
         end.acceptance = None;
         end.dialog.terminate();
+        if self.bye_in_transfer(pair_id, which, desk) {
+            return;
+        }
         let cause = if which == Which::Caller { StopCause::CallerHangup } else { StopCause::CalleeHangup };
         let reason = bye.view().header(Name::Reason).map(<[u8]>::to_vec);
         self.hang_up_with(pair_id, Some(which), cause, reason.as_deref(), desk);

@@ -14,6 +14,7 @@
 //! | `pair`, `bridge`, `relay` | two dialogs back to back, and the requests that pass between them |
 //! | `session` | what time asks of dialogs: repeated responses, PRACK, session timers |
 //! | `ending`, `records` | BYE from anywhere, call records |
+//! | `transfer` | REFER: the switch calls the target and connects it |
 //! | `page` | MESSAGE and OPTIONS outside dialogs |
 //! | `transactions`, `desk` | the transactions of the call; the names it writes with |
 //!
@@ -45,6 +46,7 @@ mod relay;
 mod session;
 mod settings;
 mod transactions;
+mod transfer;
 
 pub use call::Call;
 pub use settings::{Outbound, Refer, Settings, WithoutRelay};

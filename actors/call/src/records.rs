@@ -49,6 +49,13 @@ impl Call {
         desk.out.ask(desk.identity.media(), thread, Letter::MediaAsk(Box::new(MediaAsk::End)));
     }
 
+    /// A party leaves the call and another comes: the record ends here, the media session goes on.
+    pub(crate) fn split_record(&mut self, cause: StopCause, desk: &mut Desk<'_>) {
+        let open = std::mem::take(&mut self.media_open);
+        self.stop_record(cause, desk);
+        self.media_open = open;
+    }
+
     pub(crate) fn on_stats(&mut self, answer: Result<Letter, Fault>, desk: &mut Desk<'_>) {
         let stats = match answer {
             Ok(Letter::MediaDone(done)) => match *done {

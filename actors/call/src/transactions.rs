@@ -28,6 +28,8 @@ pub(crate) enum Role {
     Refresh { pair: u16, end: crate::pair::Which },
     /// The switch says farewell to this end of a pair.
     Bye { pair: u16, end: crate::pair::Which },
+    /// The re-INVITE that connects a transferred party.
+    Transfer,
     /// Nobody waits for its outcome.
     Own,
 }

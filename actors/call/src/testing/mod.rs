@@ -1,6 +1,7 @@
 //! A stage for one call: store, location, media and phones played by letters, on a clock that only moves when told.
 //! Every letter that the call posts is written down as a line, so that a test reads as a ladder.
 
+pub(crate) mod heap;
 mod phone;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -7,12 +7,13 @@ mod early;
 mod fork;
 mod inside;
 mod media;
+mod memory;
 mod page;
 mod refusal;
 mod session;
+mod transfer;
 
 use dialog::Dialog;
-use sip::Message;
 
 use crate::testing::{Phone, Stage, sdp};
 
@@ -21,8 +22,6 @@ pub(crate) struct Talk {
     pub stage: Stage,
     pub alice: Phone,
     pub bob: Phone,
-    pub invite: Message,
-    pub at_bob: Message,
     pub alices: Dialog,
     pub bobs: Dialog,
 }
@@ -43,6 +42,6 @@ impl Talk {
         stage.send("alice", &alice.ack(&alices, 2, ""));
         stage.last("bob");
         stage.log();
-        Talk { stage, alice, bob, invite, at_bob, alices, bobs }
+        Talk { stage, alice, bob, alices, bobs }
     }
 }

@@ -33,7 +33,7 @@ fn the_switch_refreshes_for_both() {
     let at_alice = stage.last("alice");
     stage.send("alice", &alice.reply(&at_alice, 200, "", ""));
     stage.log();
-    stage.pass(Duration::from_millis(30_900));
+    stage.pass(Duration::from_millis(30_300));
     stage.expect_of(
         &["records", "media", "alice"],
         "alice < BYE
