@@ -41,13 +41,15 @@ pub struct Framer {
     /// Bytes of the message at the front, once its header section is known.
     expected: Option<usize>,
     after_newline: bool,
+    /// Whether the start line at the front has been looked at.
+    started: bool,
     failed: Option<FrameError>,
 }
 
 impl Framer {
     /// An empty stream; a message may take `limits.message_bytes_max` bytes, head and body together.
     pub fn new(limits: Limits) -> Framer {
-        Framer { limits, buffer: BytesMut::new(), searched: 0, expected: None, after_newline: false, failed: None }
+        Framer { limits, buffer: BytesMut::new(), searched: 0, expected: None, after_newline: false, started: false, failed: None }
     }
 
     /// Takes what was read; after an error it is thrown away.
@@ -88,7 +90,10 @@ impl Framer {
                 // A copy: a message that is kept must not keep the whole read buffer.
                 let message = Bytes::copy_from_slice(&self.buffer[..total]);
                 self.buffer.advance(total);
-                (self.expected, self.searched) = (None, 0);
+                if self.buffer.is_empty() && total > IDLE_BYTES_MAX {
+                    self.buffer = BytesMut::new();
+                }
+                (self.expected, self.searched, self.started) = (None, 0, false);
                 Ok(Some(Frame::Message(message)))
             }
             _ => Ok(None),
@@ -120,8 +125,8 @@ impl Framer {
         }
         self.after_newline = false;
         let Some(end) = head_end(&self.buffer, self.searched) else {
-            self.searched = self.buffer.len();
             self.examine_unfinished()?;
+            self.searched = self.buffer.len();
             return Ok(None);
         };
         let total = message_length(&self.buffer, end, &self.limits)
@@ -130,21 +135,32 @@ impl Framer {
     }
 
     /// Gives up early on what can no longer become a message.
-    fn examine_unfinished(&self) -> Result<(), FrameError> {
-        let refuse =
-            |kind, field| Err(FrameError { error: ParseError::new(kind, self.buffer.len(), field), head: None });
-        if self.buffer.len() > self.limits.message_bytes_max {
+    fn examine_unfinished(&mut self) -> Result<(), FrameError> {
+        let seen = self.buffer.len();
+        let refuse = |kind, field| Err(FrameError { error: ParseError::new(kind, seen, field), head: None });
+        if seen > self.limits.message_bytes_max {
             return refuse(ErrorKind::TooLarge, "header section");
         }
-        match memchr::memchr(b'\n', &self.buffer) {
-            None if self.buffer.len() > self.limits.line_bytes_max => refuse(ErrorKind::LineTooLong, "start line"),
-            Some(end) if memchr::memmem::find(&self.buffer[..end].to_ascii_uppercase(), b"SIP/").is_none() => {
-                refuse(ErrorKind::NotSip, "start line")
+        if self.started {
+            return Ok(());
+        }
+        match memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+            None if seen > self.limits.line_bytes_max => refuse(ErrorKind::LineTooLong, "start line"),
+            None => Ok(()),
+            Some(end) => {
+                self.started = true;
+                let line = self.buffer[..self.searched + end].to_ascii_uppercase();
+                match memchr::memmem::find(&line, b"SIP/") {
+                    Some(_) => Ok(()),
+                    None => refuse(ErrorKind::NotSip, "start line"),
+                }
             }
-            _ => Ok(()),
         }
     }
 }
+
+/// A connection that rests after a longer message gives its buffer back, bytes.
+const IDLE_BYTES_MAX: usize = 4_096;
 
 /// Length of the message whose header section is `bytes[..end]`: Content-Length must stand there once, in digits.
 fn message_length(bytes: &[u8], end: usize, limits: &Limits) -> Result<usize, ParseError> {

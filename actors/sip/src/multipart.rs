@@ -2,7 +2,7 @@
 
 use crate::text::{is_lws, params, trim, unquote};
 use crate::{ErrorKind, ParseError};
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// Most parts of one body.
@@ -95,26 +95,19 @@ struct Delimiter {
 fn delimiter(body: &[u8], from: usize, boundary: &[u8]) -> Option<Delimiter> {
     let mut at = from;
     loop {
-        let dashes = at + memmem::find(&body[at..], b"--")?;
-        at = dashes + 1;
-        let starts_line = dashes == from || body[dashes - 1] == b'\n';
-        let Some(rest) = body[dashes + 2..].strip_prefix(boundary) else {
-            continue;
-        };
-        if !starts_line {
-            continue;
+        let text = body.get(at..).filter(|text| !text.is_empty())?;
+        let end = memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+        if let Some(rest) = text[..end].strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary)) {
+            let last = rest.starts_with(b"--");
+            let tail = if last { &rest[2..] } else { rest };
+            if tail.iter().all(|&byte| is_lws(byte)) {
+                let before = &body[from..at];
+                let before = before.strip_suffix(b"\n").unwrap_or(before);
+                let before = before.strip_suffix(b"\r").unwrap_or(before);
+                return Some(Delimiter { start: from + before.len(), next: at + end, last });
+            }
         }
-        let last = rest.starts_with(b"--");
-        let tail = if last { &rest[2..] } else { rest };
-        let line = &tail[..memchr(b'\n', tail).unwrap_or(tail.len())];
-        if !line.iter().all(|&byte| is_lws(byte)) {
-            continue;
-        }
-        let next = (body.len() - tail.len() + line.len() + 1).min(body.len());
-        let before = &body[from..dashes];
-        let before = before.strip_suffix(b"\n").unwrap_or(before);
-        let before = before.strip_suffix(b"\r").unwrap_or(before);
-        return Some(Delimiter { start: from + before.len(), next, last });
+        at += end;
     }
 }
 

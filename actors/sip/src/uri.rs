@@ -166,7 +166,12 @@ impl<'a> Uri<'a> {
     }
 
     /// Whether two URIs are equivalent: RFC 3261 19.1.4, RFC 3966 5.
+    ///
+    /// URIs of more than 64 parameters or headers are equivalent only when they are written the same.
     pub fn equals(&self, other: &Uri) -> bool {
+        if self.is_laden() || other.is_laden() {
+            return self.raw == other.raw;
+        }
         match (self.scheme, other.scheme) {
             (Scheme::Tel, Scheme::Tel) => {
                 self.number().eq_ignore_ascii_case(&other.number())
@@ -177,6 +182,11 @@ impl<'a> Uri<'a> {
             (a, b) if a == b => self.equals_sip(other),
             _ => false,
         }
+    }
+
+    /// Comparing each with each must not become a stranger's lever.
+    fn is_laden(&self) -> bool {
+        self.params().nth(PARTS_COMPARED_MAX).is_some() || self.headers().nth(PARTS_COMPARED_MAX).is_some()
     }
 
     fn equals_sip(&self, other: &Uri) -> bool {
@@ -196,12 +206,14 @@ fn decides(name: &[u8]) -> bool {
     ["user", "ttl", "method", "maddr", "transport"].iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
+/// Of a parameter that stands twice, which 19.1.1 forbids, the first counts, as it does for `Uri::param`.
 fn params_cover(one: &Uri, other: &Uri, decides: fn(&[u8]) -> bool) -> bool {
-    one.params().all(|(name, value)| {
-        let Some(twin) = std::str::from_utf8(name).ok().and_then(|name| other.param(name)) else {
-            return !decides(name);
-        };
-        unescape(twin).eq_ignore_ascii_case(&unescape(value.unwrap_or(b"")))
+    one.params().all(|(name, _)| {
+        let Ok(text) = std::str::from_utf8(name) else { return true };
+        match (one.param(text), other.param(text)) {
+            (Some(value), Some(twin)) => unescape(twin).eq_ignore_ascii_case(&unescape(value)),
+            _ => !decides(name),
+        }
     })
 }
 
@@ -227,6 +239,9 @@ fn is_scheme(text: &[u8]) -> bool {
 fn wrong(offset: usize) -> ParseError {
     ParseError::new(ErrorKind::Syntax, offset, "URI")
 }
+
+/// Parameters, and headers, of a URI that are compared one by one; count.
+const PARTS_COMPARED_MAX: usize = 64;
 
 /// Bytes that may stand in a URI; UTF-8 is let through although RFC 3261 25.1 wants it escaped.
 const ALLOWED: [bool; 256] = {
