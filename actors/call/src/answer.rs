@@ -10,6 +10,7 @@ use crate::attempt::{BranchState, Stage};
 use crate::call::{Call, Purpose, Timer};
 use crate::callee::original;
 use crate::desk::Desk;
+use crate::fork::ELSEWHERE;
 use crate::pair::{Bye, Which, hop};
 use crate::transactions::{Role, TxId};
 use crate::{headers, offer};
@@ -52,7 +53,7 @@ impl Call {
         let session = attempt.branch(leg).map(|branch| branch.session).unwrap_or_default();
         let others: Vec<u16> = attempt.branches.iter().map(|branch| branch.leg).filter(|other| *other != leg).collect();
         let offered = !attempt.offer.is_empty();
-        self.cancel_branches(id, None, desk);
+        self.cancel_branches(id, Some(ELSEWHERE), desk);
         if offered {
             others.into_iter().for_each(|other| self.drop_media(other, desk));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fabric::letters::control::{Control, ControlAnswer};
 use fabric::letters::flow::SipIn;
 use fabric::letters::record::Record;
-use fabric::{Asks, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Timers};
+use fabric::{Asks, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Timers, Trace};
 use sip::{Message, Method, Name};
 use tracing::debug;
 
@@ -215,6 +215,7 @@ impl Call {
 impl Machine for Call {
     fn handle(&mut self, mail: Envelope, now: Now, out: &mut Outbox) {
         let identity = self.identity;
+        out.set_trace(Trace(identity.key.0 as u64));
         let mut desk = Desk { now, out, identity: &identity };
         match mail.letter {
             Letter::SipIn(sip) => self.on_sip(*sip, &mut desk),
@@ -246,6 +247,7 @@ impl Machine for Call {
 
     fn wake(&mut self, now: Now, out: &mut Outbox) {
         let identity = self.identity;
+        out.set_trace(Trace(identity.key.0 as u64));
         let mut desk = Desk { now, out, identity: &identity };
         self.transactions.wake(&mut desk);
         self.listen(&mut desk);

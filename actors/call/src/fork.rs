@@ -224,7 +224,7 @@ impl Call {
         }
         attempt.context.add_status(Status::REQUEST_TIMEOUT);
         let more = attempt.next_group().is_some();
-        self.cancel_branches(id, Some(RING_TIMEOUT), desk);
+        self.cancel_group(id, Some(RING_TIMEOUT), desk);
         match more {
             true => self.start_group(id, desk),
             false => self.finish_best(id, desk),
@@ -256,8 +256,16 @@ impl Call {
 
     /// Cancels every branch that rings, and gives up those that were not called yet.
     pub(crate) fn cancel_branches(&mut self, id: u32, reason: Option<&str>, desk: &mut Desk<'_>) {
+        self.cancel_group(id, reason, desk);
+        let Some(attempt) = self.attempt_mut(id) else { return };
+        for branch in attempt.branches.iter_mut().filter(|branch| branch.state == BranchState::Waiting) {
+            branch.state = BranchState::Done;
+        }
+    }
+
+    /// Cancels the branches of the present group.
+    fn cancel_group(&mut self, id: u32, reason: Option<&str>, desk: &mut Desk<'_>) {
         let Some(place) = self.attempts.iter().position(|attempt| attempt.id == id) else { return };
-        let leave_waiting = reason.is_some();
         for at in 0..self.attempts[place].branches.len() {
             let invite = self.attempts[place].is_invite();
             let branch = &mut self.attempts[place].branches[at];
@@ -267,7 +275,6 @@ impl Call {
                 BranchState::Calling { .. } | BranchState::Resolving | BranchState::Offering => {
                     branch.state = BranchState::Done;
                 }
-                BranchState::Waiting if !leave_waiting => branch.state = BranchState::Done,
                 BranchState::Waiting | BranchState::Done => {}
             }
         }
@@ -367,5 +374,7 @@ fn identity_of(uri: &Uri<'_>) -> Vec<u8> {
     text
 }
 
+/// Reason of the CANCEL for the phones that were too slow: no missed call (RFC 3326 3.1).
+pub(crate) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 /// Reason of the CANCEL when nobody has answered (RFC 3326).
 const RING_TIMEOUT: &str = "SIP;cause=408;text=\"No Answer\"";

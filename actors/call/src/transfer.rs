@@ -246,7 +246,8 @@ fn target_of(refer: &Message) -> Option<Vec<u8>> {
 
 /// The INVITE that the connected party would have sent to the target.
 fn invitation(target: &[u8], far: &End) -> Message {
-    let from = parse_name_addr(far.dialog.remote()).map(|party| party.uri).unwrap_or(b"sip:anonymous@anonymous.invalid");
+    let from =
+        parse_name_addr(far.dialog.remote()).map(|party| party.uri).unwrap_or(b"sip:anonymous@anonymous.invalid");
     Builder::request(Method::Invite, target)
         .header(Name::Via, "SIP/2.0/UDP invalid;branch=z9hG4bKtransfer")
         .header(Name::MaxForwards, "70")

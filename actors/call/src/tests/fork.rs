@@ -45,6 +45,7 @@ fn one_wins_and_the_other_is_cancelled() {
     let answer = stage.last("alice");
     assert_eq!(tag(&answer), tag(&second), "the answer belongs to the dialog that rang");
     let cancel = stage.last("bob");
+    assert!(cancel.view().header(sip::Name::Reason).is_some_and(|reason| reason.starts_with(b"SIP;cause=200")));
     stage.send("bob", &bob.reply(&cancel, 200, "b1", ""));
     stage.send("bob", &bob.reply(&at_bob, 487, "b1", ""));
     stage.expect(
