@@ -1,4 +1,5 @@
 //! What fuzzing and the property tests do with bytes from a stranger: call everything, and compare what must agree.
+//! Run: `fuzz/seed`, then `cargo +nightly fuzz run message` (or uri, sdp, framing, digest) in `actors/sip`.
 
 use sip::*;
 

@@ -121,27 +121,19 @@ impl View<'_> {
         self.check_params(address.raw_params(), name.text())
     }
 
-    /// Empty parameters (`;;`) are what RFC 4475 3.1.2.1 forbids.
+    /// Empty parameters (`;;`) are what RFC 4475 3.1.2.1 forbids; one semicolon too many at the end is let through.
     fn check_params(&self, raw: &[u8], field: &'static str) -> Result<(), ParseError> {
-        if raw.is_empty() {
-            return match self.bytes.get(self.at(raw).wrapping_sub(1)) {
-                Some(b';') => Err(ParseError::syntax(self.at(raw), field)),
-                _ => Ok(()),
-            };
-        }
         let mut rest = raw;
-        loop {
+        while !trim(rest).is_empty() {
             let end = crate::text::semicolon(rest);
             let param = trim(&rest[..end.unwrap_or(rest.len())]);
             let name = param.split(|&byte| byte == b'=').next().unwrap_or(b"");
             if !is_token_text(trim(name)) || open_quote(param).is_some() {
                 return Err(ParseError::syntax(self.at(rest), field));
             }
-            match end {
-                Some(at) => rest = &rest[at + 1..],
-                None => return Ok(()),
-            }
+            rest = end.map_or(b"", |at| &rest[at + 1..]);
         }
+        Ok(())
     }
 
     fn check_no_empty_value(&self, name: Name) -> Result<(), ParseError> {
@@ -218,9 +210,9 @@ impl View<'_> {
     }
 }
 
-/// An unquoted display name: tokens and white space (25.1); UTF-8 is let through.
+/// An unquoted display name: more than the tokens of 25.1, but nothing that another reader could take for structure.
 fn is_words(text: &[u8]) -> bool {
-    text.iter().all(|&byte| byte >= 0x80 || is_lws(byte) || crate::text::is_token(byte))
+    text.iter().all(|&byte| is_lws(byte) || (byte >= b' ' && byte != 0x7f && !b",;\"\\<>".contains(&byte)))
 }
 
 #[cfg(test)]

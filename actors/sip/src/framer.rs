@@ -49,7 +49,15 @@ pub struct Framer {
 impl Framer {
     /// An empty stream; a message may take `limits.message_bytes_max` bytes, head and body together.
     pub fn new(limits: Limits) -> Framer {
-        Framer { limits, buffer: BytesMut::new(), searched: 0, expected: None, after_newline: false, started: false, failed: None }
+        Framer {
+            limits,
+            buffer: BytesMut::new(),
+            searched: 0,
+            expected: None,
+            after_newline: false,
+            started: false,
+            failed: None,
+        }
     }
 
     /// Takes what was read; after an error it is thrown away.
