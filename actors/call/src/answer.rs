@@ -46,7 +46,7 @@ impl Call {
 
     fn win(&mut self, id: u32, leg: u16, pair_id: u16, tx: TxId, response: Message, desk: &mut Desk<'_>) {
         self.timers.cancel(&Timer::Ring(id));
-        self.pairs.retain(|pair| pair.id == pair_id || pair.is_ending() || pair.confirmed);
+        self.forget_pairs(|pair| pair.id != pair_id, desk);
         let settings = self.settings.dialogs();
         let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.id == id) else { return };
         attempt.stage = Stage::Answering(leg);

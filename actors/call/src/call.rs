@@ -198,6 +198,7 @@ impl Call {
         self.listen(desk);
         self.attempts.retain(|attempt| attempt.is_open() || attempt.open_branches() > 0);
         self.pairs.retain(|pair| !pair.is_over());
+        self.refuse_orphans(desk);
         if self.attempts.is_empty() && self.answered.is_none() {
             self.end_media(desk);
         }

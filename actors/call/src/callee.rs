@@ -10,7 +10,7 @@ use crate::call::{Call, Purpose};
 use crate::desk::Desk;
 use crate::pair::{End, Pair, Which, hop};
 use crate::transactions::Role;
-use crate::{headers, offer};
+use crate::{headers, offer, reject};
 
 impl Call {
     /// A phone rings, or plays something.
@@ -172,8 +172,19 @@ impl Call {
     }
 
     /// Drops the early dialogs of a leg that is out of the race.
-    pub(crate) fn forget_early(&mut self, leg: u16) {
-        self.pairs.retain(|pair| pair.leg != leg || pair.confirmed || pair.is_ending());
+    pub(crate) fn forget_early(&mut self, leg: u16, desk: &mut Desk<'_>) {
+        self.forget_pairs(|pair| pair.leg == leg, desk);
+    }
+
+    /// Drops early dialogs; requests that were under way in them are answered.
+    pub(crate) fn forget_pairs(&mut self, gone: impl Fn(&Pair) -> bool, desk: &mut Desk<'_>) {
+        let gone = |pair: &Pair| gone(pair) && !pair.confirmed && !pair.is_ending();
+        let lost: Vec<u16> = self.pairs.iter().filter(|pair| gone(pair)).map(|pair| pair.id).collect();
+        let orphans = self.relays.iter().filter(|relay| lost.contains(&relay.pair)).map(|relay| relay.id);
+        for relay in orphans.collect::<Vec<_>>() {
+            self.fail_relay(relay, &reject::no_dialog(), desk);
+        }
+        self.pairs.retain(|pair| !lost.contains(&pair.id));
     }
 
     pub(crate) fn pair(&self, id: u16) -> Option<&Pair> {

@@ -174,7 +174,7 @@ impl Call {
         let Some(branch) = attempt.branch(leg) else { return };
         let too_small = response.status() == Some(Status::SESSION_INTERVAL_TOO_SMALL);
         if trying && too_small && branch.session.on_refusal(&response.view(), &settings) {
-            self.forget_early(leg);
+            self.forget_early(leg, desk);
             return self.call_branch(id, leg, desk);
         }
         attempt.context.add(response);
@@ -198,7 +198,7 @@ impl Call {
     /// A branch is over without success: the next group, or the caller's answer.
     fn branch_done(&mut self, id: u32, leg: u16, desk: &mut Desk<'_>) {
         self.mark(id, leg, BranchState::Done);
-        self.forget_early(leg);
+        self.forget_early(leg, desk);
         let Some(attempt) = self.attempt_mut(id) else { return };
         let (stage, had_offer, decided) = (attempt.stage, !attempt.offer.is_empty(), attempt.context.is_decided());
         let (open, more) = (attempt.open_branches(), attempt.next_group().is_some());
@@ -249,7 +249,7 @@ impl Call {
         let Some(attempt) = self.attempt_mut(id) else { return };
         let answering = std::mem::replace(&mut attempt.stage, Stage::Clearing);
         let legs: Vec<u16> = attempt.branches.iter().map(|branch| branch.leg).collect();
-        legs.into_iter().filter(|leg| answering != Stage::Answering(*leg)).for_each(|leg| self.forget_early(leg));
+        legs.into_iter().filter(|leg| answering != Stage::Answering(*leg)).for_each(|leg| self.forget_early(leg, desk));
         self.timers.cancel(&Timer::Ring(id));
         self.cancel_branches(id, None, desk);
     }
@@ -277,6 +277,14 @@ impl Call {
                 }
                 BranchState::Waiting | BranchState::Done => {}
             }
+        }
+    }
+
+    /// Cancels one branch; the others go on.
+    pub(crate) fn cancel_branch(&mut self, id: u32, leg: u16, desk: &mut Desk<'_>) {
+        let state = self.attempt_mut(id).and_then(|attempt| attempt.branch(leg)).map(|branch| branch.state);
+        if let Some(BranchState::Calling { tx }) = state {
+            self.transactions.cancel(tx, None, desk);
         }
     }
 

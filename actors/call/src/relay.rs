@@ -107,6 +107,15 @@ impl Call {
         self.transactions.respond(relay.server, answer, desk);
     }
 
+    /// Refuses what was on its way to a dialog that is gone: a fork that lost while its PRACK was under way.
+    pub(crate) fn refuse_orphans(&mut self, desk: &mut Desk<'_>) {
+        let gone = |relay: &&Relay| !self.pairs.iter().any(|pair| pair.id == relay.pair);
+        let orphans: Vec<u16> = self.relays.iter().filter(gone).map(|relay| relay.id).collect();
+        for id in orphans {
+            self.fail_relay(id, &Reject::new(Status::CALL_DOES_NOT_EXIST), desk);
+        }
+    }
+
     /// Sends the response of the other end to the sender of the request.
     fn answer_relay(&mut self, id: u16, response: &Message, sdp: &Bytes, desk: &mut Desk<'_>) {
         let (identity, settings) = (self.identity, self.settings.dialogs());

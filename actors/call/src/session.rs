@@ -72,12 +72,7 @@ impl Call {
                 end.acceptance = None;
                 self.hang_up(pair_id, None, StopCause::Failed, desk);
             }
-            Alarm::NoPrack => {
-                let open = self.attempts.iter().find(|attempt| attempt.is_invite() && attempt.is_open());
-                if let Some(id) = open.map(|attempt| attempt.id) {
-                    self.finish(id, &Reject::new(Status::SERVER_TIMEOUT), desk);
-                }
-            }
+            Alarm::NoPrack => self.on_no_prack(pair_id, desk),
             Alarm::Refresh => self.refresh(pair_id, which, desk),
             Alarm::Expired => self.hang_up(pair_id, None, StopCause::SessionExpired, desk),
         }
@@ -158,6 +153,19 @@ impl Call {
             end.pending = dialog::Pending::default();
         }
         self.hang_up(pair, None, StopCause::SessionExpired, desk);
+    }
+
+    /// The caller has not acknowledged a reliable response in 64*T1: 504 (RFC 3262 3), or one phone less when others ring.
+    fn on_no_prack(&mut self, pair: u16, desk: &mut Desk<'_>) {
+        let Some(leg) = self.pair(pair).map(|pair| pair.leg) else { return };
+        let Some(attempt) = self.attempts.iter().find(|attempt| attempt.is_invite() && attempt.is_open()) else {
+            return;
+        };
+        let id = attempt.id;
+        match attempt.open_branches() > 1 {
+            true => self.cancel_branch(id, leg, desk),
+            false => self.finish(id, &Reject::new(Status::SERVER_TIMEOUT), desk),
+        }
     }
 
     /// A PRACK of the caller: the next reliable response may go out. Errors: the refusal that the PRACK deserves.

@@ -148,3 +148,43 @@ fn a_broken_connection_means_the_next_phone() {
     alice.invite(&mut stage, &sdp("alice"));
     stage.last("bob");
 }
+
+#[test]
+fn a_request_in_a_lost_early_dialog_is_answered() {
+    let mut stage = two_phones(1000, 1000);
+    let (mut alice, bob, desk) = (Phone::new("alice"), Phone::new("bob"), Phone::new("desk"));
+    alice.extra.push((sip::Name::Supported, "100rel".to_owned()));
+    let invite = alice.invite(&mut stage, &sdp("alice"));
+    let (at_bob, at_desk) = (stage.last("bob"), stage.last("desk"));
+    let reliable = [(sip::Name::Require, "100rel"), (sip::Name::RSeq, "5")];
+    stage.send("bob", &bob.reply_with(&at_bob, 180, "b1", "", &reliable));
+    let early = stage.last("alice");
+    let mut dialog = alice.dialog(&invite, &early);
+    let rack = format!("{} 2 INVITE", early.view().number(sip::Name::RSeq).ok().flatten().expect("RSeq"));
+    stage.send("alice", &alice.inside_with(&mut dialog, sip::Method::Prack, "", &[(sip::Name::RAck, &rack)]));
+    stage.log();
+    stage.send("desk", &desk.reply(&at_desk, 200, "d1", &sdp("desk")));
+    stage.expect_of(
+        &["alice"],
+        "alice < 481 PRACK
+         alice < 200 INVITE [desk/2-0]",
+    );
+}
+
+#[test]
+fn one_unacknowledged_phone_does_not_spoil_the_other() {
+    let mut stage = two_phones(1000, 1000);
+    stage.call = crate::Call::new(&stage.home, stage.key, std::sync::Arc::new(Settings::default()), stage.now);
+    let (mut alice, bob, desk) = (Phone::new("alice"), Phone::new("bob"), Phone::new("desk"));
+    alice.extra.push((sip::Name::Supported, "100rel".to_owned()));
+    alice.invite(&mut stage, &sdp("alice"));
+    let (at_bob, at_desk) = (stage.last("bob"), stage.last("desk"));
+    let reliable = [(sip::Name::Require, "100rel"), (sip::Name::RSeq, "5")];
+    stage.send("bob", &bob.reply_with(&at_bob, 180, "b1", "", &reliable));
+    stage.send("desk", &desk.reply(&at_desk, 180, "d1", ""));
+    stage.pass(Duration::from_millis(32_200));
+    assert_eq!(stage.last("bob").method(), sip::Method::Cancel);
+    stage.inboxes.values_mut().for_each(std::collections::VecDeque::clear);
+    stage.send("desk", &desk.reply(&at_desk, 200, "d1", &sdp("desk")));
+    assert_eq!(stage.last("alice").status(), Some(Status(200)));
+}
