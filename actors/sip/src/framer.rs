@@ -155,6 +155,9 @@ impl Framer {
         match memchr::memchr(b'\n', &self.buffer[self.searched..]) {
             None if seen > self.limits.line_bytes_max => refuse(ErrorKind::LineTooLong, "start line"),
             None => Ok(()),
+            Some(end) if self.searched + end > self.limits.line_bytes_max => {
+                refuse(ErrorKind::LineTooLong, "start line")
+            }
             Some(end) => {
                 self.started = true;
                 let line = self.buffer[..self.searched + end].to_ascii_uppercase();

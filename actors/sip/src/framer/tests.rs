@@ -102,7 +102,9 @@ fn limits() {
     let long_field = format!("OPTIONS sip:a SIP/2.0\r\nX: {}\r\nl: 0\r\n\r\n", "a".repeat(400));
     let many = format!("OPTIONS sip:a SIP/2.0\r\n{}l: 0\r\n\r\n", "X: a\r\n".repeat(30));
     let endless = format!("OPTIONS sip:a SIP/2.0\r\n{}", "X: a\r\n".repeat(400));
-    let rows: [(&[u8], ErrorKind); 7] = [
+    let late = format!("OPTIONS sip:{} SIP/2.0\r\nX: ", "a".repeat(400));
+    let rows: [(&[u8], ErrorKind); 8] = [
+        (late.as_bytes(), ErrorKind::LineTooLong),
         (long_line.as_bytes(), ErrorKind::LineTooLong),
         (long_field.as_bytes(), ErrorKind::LineTooLong),
         (many.as_bytes(), ErrorKind::TooMany),
