@@ -1,12 +1,13 @@
 //! The machine: every message in, every message out.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fabric::letter::undeliverable;
 use fabric::letters::control::{Control, ControlAnswer, Description};
-use fabric::letters::flow::{Flow, Received, SipIn, SipOut, Traced, Transmit};
+use fabric::letters::flow::{Flow, Received, SipIn, SipOut, Traced, Transmit, Transport};
 use fabric::{
     Address, Envelope, Fault, Home, Instant, Key, LegToken, Letter, Machine, NodeId, Now, Outbox, Reject, Trace,
 };
@@ -27,6 +28,8 @@ pub struct Balancer {
     guard: Guard,
     draining: bool,
     counts: Counts,
+    /// The end of a Path value for each socket that a REGISTER has come in by.
+    path_ends: Vec<((Transport, SocketAddr), Box<str>)>,
 }
 
 /// What happened since the start.
@@ -63,7 +66,7 @@ impl Balancer {
     pub fn new(home: &Home, shard: u16, settings: Arc<Settings>) -> Balancer {
         let guard = Guard::new(&settings, *home.secret());
         let (limits, counts) = (settings.limits(), Counts::default());
-        Balancer { home: *home, shard, settings, limits, guard, draining: false, counts }
+        Balancer { home: *home, shard, settings, limits, guard, draining: false, counts, path_ends: Vec::new() }
     }
 
     fn on_received(&mut self, received: Received, now: Now, out: &mut Outbox) {
@@ -238,14 +241,19 @@ impl Balancer {
     }
 
     /// Path value of a registration: a flow token that only we can make, and `ob` (RFC 3327, RFC 5626 5.1).
-    fn path(&self, flow: &Flow) -> Box<str> {
+    fn path(&mut self, flow: &Flow) -> Box<str> {
+        let socket = (flow.transport, flow.local);
+        let known = self.path_ends.iter().position(|(other, _)| *other == socket);
+        let place = known.unwrap_or_else(|| {
+            // Few sockets, however many flows; beyond that an end is just written again.
+            if self.path_ends.len() >= PATH_ENDS_MAX {
+                self.path_ends.clear();
+            }
+            self.path_ends.push((socket, path_end(flow)));
+            self.path_ends.len() - 1
+        });
         let token = self.home.tokens.seal_flow(flow);
-        let (local, transport) = (flow.local, flow.transport.param());
-        match flow.transport.is_reliable() {
-            false => format!("<sip:{token}@{local};lr;ob>"),
-            true => format!("<sip:{token}@{local};transport={transport};lr;ob>"),
-        }
-        .into()
+        ["<sip:", &token, &self.path_ends[place].1].concat().into()
     }
 
     /// Stamps and strips a request, and hands it over.
@@ -440,6 +448,19 @@ impl Machine for Balancer {
     fn is_idle(&self) -> bool {
         false
     }
+}
+
+/// Sockets whose end of a Path value is kept, count.
+const PATH_ENDS_MAX: usize = 64;
+
+/// A Path value behind its flow token.
+fn path_end(flow: &Flow) -> Box<str> {
+    let (local, transport) = (flow.local, flow.transport.param());
+    match flow.transport.is_reliable() {
+        false => format!("@{local};lr;ob>"),
+        true => format!("@{local};transport={transport};lr;ob>"),
+    }
+    .into()
 }
 
 /// Whether a request starts something that a draining node refuses: nothing under way ever is.

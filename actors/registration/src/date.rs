@@ -5,10 +5,27 @@ pub fn http_date(unix_ms: u64) -> String {
     let seconds = unix_ms / 1_000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
-    let weekday = WEEKDAYS[((days + 4) % 7) as usize];
-    let month = MONTHS[month as usize - 1];
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+    let mut text = String::with_capacity(29);
+    text.push_str(WEEKDAYS[((days + 4) % 7) as usize]);
+    text.push_str(", ");
+    two_digits(&mut text, day);
+    text.push(' ');
+    text.push_str(MONTHS[month as usize - 1]);
+    text.push(' ');
+    two_digits(&mut text, year / 100);
+    two_digits(&mut text, year % 100);
+    for (before, number) in [(' ', second / 3_600), (':', second / 60 % 60), (':', second % 60)] {
+        text.push(before);
+        two_digits(&mut text, number);
+    }
+    text.push_str(" GMT");
+    text
+}
+
+/// Formatting machinery would cost ten times as much, and every 200 has a date.
+fn two_digits(text: &mut String, number: u64) {
+    text.push((b'0' + (number / 10 % 10) as u8) as char);
+    text.push((b'0' + (number % 10) as u8) as char);
 }
 
 /// Year, month and day of a number of days since 1970, by the Gregorian calendar.

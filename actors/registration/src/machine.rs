@@ -1,5 +1,6 @@
 //! The machine: challenge, check, bind, answer, keep the NAT open.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -298,9 +299,19 @@ impl Registration {
     fn print(&self, sip: &SipIn) -> u64 {
         let view = sip.message.view();
         let part = |name| view.header(name).unwrap_or_default();
-        let source = sip.source.remote.to_string();
-        let connection = sip.source.connection.to_be_bytes();
-        let parts = [part(Name::Via), part(Name::CSeq), part(Name::Authorization), source.as_bytes(), &connection];
+        let (short, long);
+        let address: &[u8] = match sip.source.remote.ip() {
+            IpAddr::V4(address) => {
+                short = address.octets();
+                &short
+            }
+            IpAddr::V6(address) => {
+                long = address.octets();
+                &long
+            }
+        };
+        let (port, connection) = (sip.source.remote.port().to_be_bytes(), sip.source.connection.to_be_bytes());
+        let parts = [part(Name::Via), part(Name::CSeq), part(Name::Authorization), address, &port, &connection];
         hash64(self.desk.home.secret(), &parts)
     }
 

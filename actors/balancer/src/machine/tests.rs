@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use fabric::Thread;
 use fabric::letters::control::BanEntry;
-use fabric::letters::flow::Transport;
 use sip::Name;
 
 use super::*;
