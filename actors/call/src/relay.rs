@@ -109,10 +109,10 @@ impl Call {
 
     /// Refuses what was on its way to a dialog that is gone: a fork that lost while its PRACK was under way.
     pub(crate) fn refuse_orphans(&mut self, desk: &mut Desk<'_>) {
-        let gone = |relay: &&Relay| !self.pairs.iter().any(|pair| pair.id == relay.pair);
-        let orphans: Vec<u16> = self.relays.iter().filter(gone).map(|relay| relay.id).collect();
-        for id in orphans {
-            self.fail_relay(id, &Reject::new(Status::CALL_DOES_NOT_EXIST), desk);
+        while let Some(id) =
+            self.relays.iter().find(|relay| self.pair(relay.pair).is_none()).map(|relay| relay.id)
+        {
+            self.fail_relay(id, &Reject::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST), desk);
         }
     }
 
