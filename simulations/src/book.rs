@@ -81,9 +81,9 @@ pub struct Bound {
 pub(crate) struct Served {
     pub copies: u32,
     pub replies: u32,
-    tag: Option<Vec<u8>>,
+    /// To tags, one for each early dialog, with the last RSeq in it.
+    tags: BTreeMap<Vec<u8>, u32>,
     last: Option<(u64, u16)>,
-    rseq: u32,
 }
 
 /// A request of the switch.
@@ -257,7 +257,12 @@ impl Book {
                 (false, true) => "      <- switch",
                 (false, false) => "phone <- ",
             };
-            out.push_str(&format!("{:9.3} device{:<2} {arrow:16} {}\n", rung.at_ms as f64 / 1e3, rung.device, rung.text));
+            out.push_str(&format!(
+                "{:9.3} device{:<2} {arrow:16} {}\n",
+                rung.at_ms as f64 / 1e3,
+                rung.device,
+                rung.text
+            ));
         }
         out
     }
@@ -330,7 +335,9 @@ impl Book {
         let limits = self.limits;
         let view = match View::parse(bytes, &limits) {
             Ok(view) => view,
-            Err(error) => return self.fail(27, now_ms, None, format!("the switch sends what nobody can read: {error}")),
+            Err(error) => {
+                return self.fail(27, now_ms, None, format!("the switch sends what nobody can read: {error}"));
+            }
         };
         if view.is_request() {
             self.outbound_request(now_ms, device, &view);
@@ -414,7 +421,9 @@ impl Book {
                 }
             }
             Some(known) if known == branch => {}
-            Some(_) => self.fail(10, now_ms, Some(attempt), format!("device {device} gets a second INVITE of one call")),
+            Some(_) => {
+                self.fail(10, now_ms, Some(attempt), format!("device {device} gets a second INVITE of one call"))
+            }
         }
         if self.facts[attempt].finals.iter().any(|(at, _)| *at + 100 < now_ms) {
             self.fail(10, now_ms, Some(attempt), "rings a phone after the caller got a final response");
@@ -435,30 +444,38 @@ impl Book {
         let mut wrongs: Vec<(u8, String)> = Vec::new();
         let tag = view.to().ok().and_then(|to| to.tag()).map(<[u8]>::to_vec);
         if status > 100 {
-            match (&served.tag, tag) {
-                (_, None) => wrongs.push((9, format!("{what} without To tag"))),
-                (None, some) => served.tag = some,
-                (Some(known), Some(tag)) if *known != tag => wrongs.push((9, format!("{what} with another To tag"))),
-                _ => {}
+            let rseq = view.number(Name::RSeq).ok().flatten().unwrap_or(0);
+            match tag {
+                None => wrongs.push((9, format!("{what} without To tag"))),
+                Some(tag) => {
+                    let seen = served.tags.entry(tag).or_default();
+                    if rseq > *seen + 1 && *seen != 0 {
+                        wrongs.push((12, format!("RSeq {rseq} after {seen}")));
+                    }
+                    *seen = rseq.max(*seen);
+                }
+            }
+            // One early dialog for each phone that rings, and the switch's own word.
+            if served.tags.len() > DIALOGS_MAX {
+                wrongs.push((9, format!("{what} with yet another To tag")));
             }
         }
         let bytes = hash64(b"the same message", &[view.bytes()]);
         match served.last {
             Some((_, last)) if status < 200 => wrongs.push((11, format!("{what} after {last}"))),
-            Some((known, last)) if known != bytes => wrongs.push((11, format!("{what} differs from the {last} before"))),
+            // A REGISTER is answered afresh: with the time that is left, with a younger nonce, after the store came back.
+            Some((_, last)) if method == Method::Register && (status == last || last != 200) => {}
+            Some((known, last)) if known != bytes => {
+                wrongs.push((11, format!("{what} differs from the {last} before")))
+            }
             _ => {}
         }
         if status >= 200 {
             served.last = Some((bytes, status));
         }
-        if let Ok(Some(rseq)) = view.number(Name::RSeq) {
-            if rseq > served.rseq + 1 && served.rseq != 0 {
-                wrongs.push((12, format!("RSeq {rseq} after {}", served.rseq)));
-            }
-            served.rseq = served.rseq.max(rseq);
-        }
         if status >= 200 && method == Method::Invite {
-            let inside = view.to().is_ok() && self.dialogs.get(&(device, call_id.clone())).is_some_and(|d| d.theirs.is_some());
+            let inside =
+                view.to().is_ok() && self.dialogs.get(&(device, call_id.clone())).is_some_and(|d| d.theirs.is_some());
             if let Some(dialog) = self.dialogs.get_mut(&(device, call_id))
                 && dialog.theirs.as_ref().is_some_and(|(theirs, _)| *theirs == branch)
             {
@@ -557,11 +574,16 @@ impl Book {
             for device in self.plan.users[user].devices.clone() {
                 let bound = &self.bound[device];
                 let stays = bound.until_ms.is_some_and(|until| until > now_ms + 45_000);
-                let leaves =
-                    self.plan.devices[device].unregister_at_ms.is_some_and(|at| (now_ms..now_ms + 45_000).contains(&at));
+                let leaves = self.plan.devices[device]
+                    .unregister_at_ms
+                    .is_some_and(|at| (now_ms..now_ms + 45_000).contains(&at));
                 if stays && !bound.pending && !bound.unsure && !leaves {
                     facts.sure.push(device);
-                } else if bound.pending || bound.unsure || bound.until_ms.is_some_and(|until| until + 3_000 > now_ms) || bound.until_ms.is_some() {
+                } else if bound.pending
+                    || bound.unsure
+                    || bound.until_ms.is_some_and(|until| until + 3_000 > now_ms)
+                    || bound.until_ms.is_some()
+                {
                     facts.perhaps.push(device);
                 }
             }
@@ -577,7 +599,12 @@ impl Book {
         let key = (device, branch.into_bytes(), Method::of(&method).to_owned());
         let (copies, replies) = self.served.get(&key).map_or((0, 0), |served| (served.copies, served.replies));
         if copies > 0 && replies == 0 && !self.was_away(attempt) {
-            self.fail(14, now_ms, attempt, format!("device {device}: {method} reached the switch {copies} times, no answer"));
+            self.fail(
+                14,
+                now_ms,
+                attempt,
+                format!("device {device}: {method} reached the switch {copies} times, no answer"),
+            );
         }
     }
 
@@ -679,6 +706,9 @@ impl Book {
 
 /// Contacts an address-of-record may have.
 pub const CONTACTS_MAX: usize = 5;
+
+/// To tags that one INVITE may be answered with: a phone each, and the switch.
+const DIALOGS_MAX: usize = CONTACTS_MAX + 1;
 
 fn branch(view: &View<'_>) -> Vec<u8> {
     view.top_via().ok().and_then(|via| via.branch()).unwrap_or_default().to_vec()

@@ -98,16 +98,11 @@ const TURNS: usize = 40;
 
 async fn report(edge: &Edge, exchange: &Exchange) -> Report {
     let counters = exchange.counters();
-    let count = |kind: &str| {
-        counters.machines.iter().find(|(name, _)| *name == kind).map_or(0, |(_, count)| *count as usize)
-    };
+    let count =
+        |kind: &str| counters.machines.iter().find(|(name, _)| *name == kind).map_or(0, |(_, count)| *count as usize);
     let letters = counters.letters.iter().map(|(_, count)| count).sum();
-    let mut world = edge
-        .world
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()
-        .expect("the world is there until the report");
+    let mut world =
+        edge.world.lock().unwrap_or_else(PoisonError::into_inner).take().expect("the world is there until the report");
     let remains = Remains {
         calls: count("call"),
         media: count("media"),

@@ -225,6 +225,11 @@ impl Plan {
         for user in 0..menu.users {
             plan.add_user(user, menu, &mut dice);
         }
+        let fails = |device: &Device| device.silent_from_ms.is_some() || device.reboot_at_ms.is_some();
+        if plan.devices.iter().any(fails) {
+            // A call whose phone is gone ends by its session timer; within the run.
+            plan.session_expires_s = 90;
+        }
         plan.add_attempts(menu, &mut dice);
         if menu.sick_ports {
             plan.sicken(menu, &mut dice);
@@ -255,7 +260,8 @@ impl Plan {
     fn device(&mut self, user: usize, ordinal: usize, menu: &Menu, dice: &mut Dice) -> Device {
         let index = self.devices.len() as u8;
         let nat = dice.permille(300);
-        let public = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, index + 1)), if nat { 40_000 } else { 5060 });
+        let public =
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, index + 1)), if nat { 40_000 } else { 5060 });
         let private = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 168, 1, index + 1)), 5060);
         let transport = if dice.permille(250) { Transport::Tcp } else { Transport::Udp };
         let busy = menu.busy_ms;

@@ -83,16 +83,30 @@ impl Relay {
             }
             b"answer" if !self.sessions.contains_key(&call_id) => unknown(),
             b"answer" => self.describe(&call_id, &to.unwrap_or_default(), &from, command),
-            b"delete" => match self.sessions.remove(&call_id) {
-                Some(session) => totals(&session),
-                None => Item::table([
-                    ("result", Item::text("ok")),
-                    ("warning", Item::text("Call-ID not found or tags didn't match")),
-                ]),
-            },
+            b"delete" => self.delete(&call_id, to.as_deref()),
             b"query" => self.sessions.get(&call_id).map_or_else(unknown, totals),
             _ => Item::table([("result", Item::text("error")), ("error-reason", Item::text("Unrecognized command"))]),
         }
+    }
+
+    /// With a to-tag only what that leg has; the session goes with its last leg.
+    fn delete(&mut self, call_id: &[u8], tag: Option<&[u8]>) -> Item {
+        let Some(session) = self.sessions.get_mut(call_id) else {
+            return Item::table([
+                ("result", Item::text("ok")),
+                ("warning", Item::text("Call-ID not found or tags didn't match")),
+            ]);
+        };
+        let report = totals(session);
+        let names = |side: &[u8], tag: &[u8]| side.split(|byte| *byte == b'>').any(|part| part == tag);
+        match tag {
+            Some(tag) => session.ports.retain(|side, _| !names(side, tag)),
+            None => session.ports.clear(),
+        }
+        if session.ports.is_empty() {
+            self.sessions.remove(call_id);
+        }
+        report
     }
 
     /// The description with the relay's address and a port of this session.

@@ -74,12 +74,21 @@ impl World {
             let up = facts.up.map(|at| at.is_some());
             let down = facts.down.map(|at| at.is_some());
             let hung: Vec<_> = facts.hung_up.iter().map(|(_, side)| *side).collect();
-            out.push(format!("attempt {number}: {early:?} {finals:?} rang {rang:?} up {up:?} down {down:?} hung up {hung:?}"));
+            out.push(format!(
+                "attempt {number}: {early:?} {finals:?} rang {rang:?} up {up:?} down {down:?} hung up {hung:?}"
+            ));
         }
         for (id, account) in &self.book.accounts {
             out.push(format!(
                 "record {} leg {}: {} {} {} {} ms {} {}",
-                id.call, id.leg, account.starts, account.stops, account.attempts, account.duration_ms, account.status, account.cause
+                id.call,
+                id.leg,
+                account.starts,
+                account.stops,
+                account.attempts,
+                account.duration_ms,
+                account.status,
+                account.cause
             ));
         }
         for (device, bound) in self.book.bound.iter().enumerate() {

@@ -27,10 +27,11 @@ pub fn founder(plan: &Plan) -> Arc<dyn Founder> {
 pub fn settings(plan: &Plan) -> RoleSettings {
     let local = switch_address();
     let listeners = [Transport::Udp, Transport::Tcp].map(|transport| ListenerInfo { transport, local });
-    let outbound = [Transport::Udp, Transport::Tcp]
-        .into_iter()
-        .enumerate()
-        .map(|(listener, transport)| Outbound { listener: listener as u16, transport, local });
+    let outbound = [Transport::Udp, Transport::Tcp].into_iter().enumerate().map(|(listener, transport)| Outbound {
+        listener: listener as u16,
+        transport,
+        local,
+    });
     RoleSettings {
         balancer: Arc::new(balancer::Settings {
             listeners: listeners.to_vec(),

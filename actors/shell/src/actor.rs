@@ -43,29 +43,14 @@ impl Actor for RoomActor {
     type State = Desk;
     type Arguments = Arc<Room>;
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Bell>,
-        room: Arc<Room>,
-    ) -> Result<Desk, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Bell>, room: Arc<Room>) -> Result<Desk, ActorProcessingErr> {
         let tenant = room.lock().tenant.take();
         let out = Outbox::new(room.address);
         let last_letter = self.exchange.clock.now().instant;
-        Ok(Desk {
-            room,
-            tenant,
-            work: VecDeque::new(),
-            out,
-            last_letter,
-        })
+        Ok(Desk { room, tenant, work: VecDeque::new(), out, last_letter })
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<Bell>,
-        _: Bell,
-        desk: &mut Desk,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, me: ActorRef<Bell>, _: Bell, desk: &mut Desk) -> Result<(), ActorProcessingErr> {
         loop {
             match self.round(desk) {
                 Round::More => tokio::task::yield_now().await,
@@ -98,11 +83,7 @@ impl RoomActor {
         }
         let mut rest = exchange.settings.batch_letters_max.max(1);
         loop {
-            if tenant
-                .machine()
-                .deadline()
-                .is_some_and(|due| due <= now.instant)
-            {
+            if tenant.machine().deadline().is_some_and(|due| due <= now.instant) {
                 exchange.totals.wakes.add(1);
                 desk.out.open(address, None);
                 let step = guarded(|| tenant.machine().wake(now, &mut desk.out));
@@ -118,9 +99,8 @@ impl RoomActor {
                 break;
             };
             rest -= 1;
-            let cause = (mail.thread != Thread::NONE
-                && !matches!(mail.letter, Letter::Returned(_)))
-            .then(|| mail.answer(Letter::Kept));
+            let cause = (mail.thread != Thread::NONE && !matches!(mail.letter, Letter::Returned(_)))
+                .then(|| mail.answer(Letter::Kept));
             desk.out.open(address, Some(&mail));
             let step = guarded(|| tenant.machine().handle(mail, now, &mut desk.out));
             if let Err(why) = step {
@@ -131,21 +111,12 @@ impl RoomActor {
         if let (Tenant::Hive(hive), House::Hive(shard)) = (tenant, &desk.room.house) {
             shard.machines.store(hive.len(), Relaxed);
             exchange.totals.panics.add(mem::take(&mut hive.lost));
-            for caller in shard
-                .roll_calls
-                .lock()
-                .unwrap_or_else(|e| e.into_inner())
-                .drain(..)
-            {
+            for caller in shard.roll_calls.lock().unwrap_or_else(|e| e.into_inner()).drain(..) {
                 // Whoever asked may have given up.
                 let _ = caller.send(hive.addresses());
             }
         }
-        if !desk.work.is_empty() {
-            Round::More
-        } else {
-            self.settle(desk, now)
-        }
+        if !desk.work.is_empty() { Round::More } else { self.settle(desk, now) }
     }
 
     /// All letters are handled: end, park, or rest until the next bell.
@@ -157,11 +128,7 @@ impl RoomActor {
         let room = &desk.room;
         let machine = tenant.machine();
         if room.is_own() && machine.is_idle() {
-            return if exchange.close(room) {
-                Round::Over
-            } else {
-                Round::More
-            };
+            return if exchange.close(room) { Round::Over } else { Round::More };
         }
         let deadline = machine.deadline();
         let park_at = self.park_at(room, machine, deadline, desk.last_letter, now);
@@ -171,12 +138,7 @@ impl RoomActor {
         }
         mailbox.rung = false;
         let park = park_at.is_some_and(|at| at <= now.instant);
-        mailbox.due = if park {
-            deadline
-        } else {
-            deadline.into_iter().chain(park_at).min()
-        }
-        .unwrap_or(NEVER);
+        mailbox.due = if park { deadline } else { deadline.into_iter().chain(park_at).min() }.unwrap_or(NEVER);
         let arm = (mailbox.due < mailbox.armed).then_some(mailbox.due);
         if let Some(due) = arm {
             mailbox.armed = due;
@@ -208,8 +170,7 @@ impl RoomActor {
             return None;
         }
         let at = last_letter + after;
-        let calm =
-            machine.is_quiet() || deadline.is_none_or(|due| due >= now.instant.max(at) + after);
+        let calm = machine.is_quiet() || deadline.is_none_or(|due| due >= now.instant.max(at) + after);
         calm.then_some(at)
     }
 
@@ -243,7 +204,5 @@ fn guarded(step: impl FnOnce()) -> Result<(), String> {
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("panic")
-        .to_owned()
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic").to_owned()
 }

@@ -29,11 +29,7 @@ struct Heap {
 
 impl Default for Heap {
     fn default() -> Heap {
-        Heap {
-            entries: BinaryHeap::new(),
-            serial: 0,
-            next: NEVER,
-        }
+        Heap { entries: BinaryHeap::new(), serial: 0, next: NEVER }
     }
 }
 
@@ -69,16 +65,11 @@ impl Alarms {
         let mut heap = self.lock();
         heap.serial += 1;
         let serial = heap.serial;
-        heap.entries.push(Reverse(Entry {
-            due,
-            serial,
-            room: room.clone(),
-        }));
+        heap.entries.push(Reverse(Entry { due, serial, room: room.clone() }));
         let stale = self.stale.load(Relaxed);
         if stale > STALE_MIN && stale * 2 > heap.entries.len() {
             self.stale.store(0, Relaxed);
-            heap.entries
-                .retain(|Reverse(entry)| entry.room.lock().armed == entry.due);
+            heap.entries.retain(|Reverse(entry)| entry.room.lock().armed == entry.due);
         }
         if due < heap.next {
             heap.next = due;
@@ -103,20 +94,12 @@ impl Alarms {
     /// Takes what is due; otherwise says when to look again.
     fn take_due(&self, now: Instant, due: &mut Vec<(Instant, Arc<Room>)>) -> Instant {
         let mut heap = self.lock();
-        while heap
-            .entries
-            .peek()
-            .is_some_and(|Reverse(entry)| entry.due <= now)
-            && due.len() < RINGS_MAX
-        {
+        while heap.entries.peek().is_some_and(|Reverse(entry)| entry.due <= now) && due.len() < RINGS_MAX {
             if let Some(Reverse(entry)) = heap.entries.pop() {
                 due.push((entry.due, entry.room));
             }
         }
-        heap.next = heap
-            .entries
-            .peek()
-            .map_or(NEVER, |Reverse(entry)| entry.due);
+        heap.next = heap.entries.peek().map_or(NEVER, |Reverse(entry)| entry.due);
         heap.next
     }
 }
@@ -126,9 +109,7 @@ pub(crate) async fn run(exchange: Arc<Inner>) {
     let tick = Duration::from_millis(exchange.settings.alarm_tick_ms.max(1));
     let mut due = Vec::new();
     loop {
-        let next = exchange
-            .alarms
-            .take_due(exchange.clock.now().instant, &mut due);
+        let next = exchange.alarms.take_due(exchange.clock.now().instant, &mut due);
         if due.is_empty() {
             let sleep = sleep_until(&exchange, next, tick);
             tokio::select! {

@@ -11,9 +11,7 @@ pub struct SystemClock {
 
 impl SystemClock {
     pub fn new() -> SystemClock {
-        SystemClock {
-            start: std::time::Instant::now(),
-        }
+        SystemClock { start: std::time::Instant::now() }
     }
 }
 
@@ -25,9 +23,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now {
             instant: Instant(micros(self.start.elapsed())),
             unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
@@ -44,20 +40,14 @@ pub struct TokioClock {
 impl TokioClock {
     /// Starts at instant 0 and `unix_ms` on the wall.
     pub fn new(unix_ms: u64) -> TokioClock {
-        TokioClock {
-            start: tokio::time::Instant::now(),
-            start_unix_ms: unix_ms,
-        }
+        TokioClock { start: tokio::time::Instant::now(), start_unix_ms: unix_ms }
     }
 }
 
 impl Clock for TokioClock {
     fn now(&self) -> Now {
         let since = micros(self.start.elapsed());
-        Now {
-            instant: Instant(since),
-            unix_ms: self.start_unix_ms + since / 1_000,
-        }
+        Now { instant: Instant(since), unix_ms: self.start_unix_ms + since / 1_000 }
     }
 }
 

@@ -66,11 +66,7 @@ impl Totals {
     }
 
     pub fn letters(&self) -> Vec<(&'static str, u64)> {
-        Letter::KINDS
-            .iter()
-            .zip(&self.letters)
-            .map(|(kind, count)| (*kind, count.get()))
-            .collect()
+        Letter::KINDS.iter().zip(&self.letters).map(|(kind, count)| (*kind, count.get())).collect()
     }
 
     pub fn depth_max(&self) -> u64 {

@@ -47,31 +47,15 @@ impl std::error::Error for StartError {}
 
 impl Exchange {
     /// Opens an exchange with its alarm clock and supervisor. Must be called inside a tokio runtime.
-    pub fn new(
-        node: NodeId,
-        founder: Arc<dyn Founder>,
-        clock: Arc<dyn Clock>,
-        settings: Settings,
-    ) -> Exchange {
+    pub fn new(node: NodeId, founder: Arc<dyn Founder>, clock: Arc<dyn Clock>, settings: Settings) -> Exchange {
         let inner = Arc::new(Inner::new(node, founder, clock, settings));
-        let (supervisor, _) = ActorRuntime::spawn_instant(
-            None,
-            Supervisor {
-                exchange: inner.clone(),
-            },
-            (),
-        )
-        .expect("an actor without a name cannot collide with another");
+        let (supervisor, _) = ActorRuntime::spawn_instant(None, Supervisor { exchange: inner.clone() }, ())
+            .expect("an actor without a name cannot collide with another");
         for room in inner.hive_rooms() {
-            supervisor
-                .cast(Order::Start(room.clone(), None))
-                .expect("the supervisor has just been started");
+            supervisor.cast(Order::Start(room.clone(), None)).expect("the supervisor has just been started");
         }
         let clock = tokio::spawn(alarms::run(inner.clone()));
-        *inner.staff() = Staff {
-            supervisor: Some(supervisor),
-            clock: Some(clock),
-        };
+        *inner.staff() = Staff { supervisor: Some(supervisor), clock: Some(clock) };
         Exchange { inner }
     }
 
@@ -86,16 +70,9 @@ impl Exchange {
         if inner.founder.housing(address) != Housing::Resident {
             return Err(StartError::Unknown(address));
         }
-        let machine = inner
-            .found(address, &Letter::Describe)
-            .ok_or(StartError::Unknown(address))?;
+        let machine = inner.found(address, &Letter::Describe).ok_or(StartError::Unknown(address))?;
         let tenant = Tenant::Machine(machine);
-        let room = Arc::new(Room::new(
-            address,
-            House::Resident,
-            inner.settings.mailbox_letters_max,
-            tenant,
-        ));
+        let room = Arc::new(Room::new(address, House::Resident, inner.settings.mailbox_letters_max, tenant));
         {
             let mut seats = write(&inner.seats);
             if seats.contains_key(&address) {
@@ -104,14 +81,8 @@ impl Exchange {
             seats.insert(address, Seat::Room(room.clone()));
         }
         let (done, started) = oneshot::channel();
-        let supervisor = inner
-            .staff()
-            .supervisor
-            .clone()
-            .ok_or(StartError::Stopped)?;
-        supervisor
-            .cast(Order::Start(room, Some(done)))
-            .map_err(|_| StartError::Stopped)?;
+        let supervisor = inner.staff().supervisor.clone().ok_or(StartError::Stopped)?;
+        supervisor.cast(Order::Start(room, Some(done))).map_err(|_| StartError::Stopped)?;
         started.await.map_err(|_| StartError::Stopped)
     }
 
@@ -121,12 +92,7 @@ impl Exchange {
         let Some((thread, answer)) = inner.asks.open(inner.settings.asks_max) else {
             return Letter::Returned(Fault::new(FaultKind::Overload, "too many open questions"));
         };
-        self.post(Envelope::ask(
-            Address::Control(inner.node),
-            to,
-            thread,
-            letter,
-        ));
+        self.post(Envelope::ask(Address::Control(inner.node), to, thread, letter));
         match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(letter)) => letter,
             Ok(Err(_)) | Err(_) => {
@@ -157,19 +123,12 @@ impl Exchange {
                 .filter(|(address, seat)| matches!(seat, Seat::Room(_)) && address.kind() == kind)
                 .map(|(address, _)| *address),
         );
-        for room in inner
-            .hive_rooms()
-            .filter(|room| room.address.kind() == kind)
-        {
+        for room in inner.hive_rooms().filter(|room| room.address.kind() == kind) {
             let House::Hive(shard) = &room.house else {
                 continue;
             };
             let (sender, receiver) = oneshot::channel();
-            shard
-                .roll_calls
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(sender);
+            shard.roll_calls.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
             inner.ring(room, &mut room.lock());
             all.extend(receiver.await.unwrap_or_default());
         }
@@ -204,9 +163,7 @@ impl Exchange {
         if let Some(supervisor) = staff.supervisor {
             supervisor.get_cell().stop_children(None);
             // An actor that does not stop in time is left to the runtime's end.
-            let _ = supervisor
-                .stop_and_wait(None, Some(Duration::from_secs(1)))
-                .await;
+            let _ = supervisor.stop_and_wait(None, Some(Duration::from_secs(1))).await;
         }
         for table in &inner.tables {
             for (_, room) in write(table).drain() {

@@ -85,12 +85,7 @@ impl Room {
             due: NEVER,
             armed: NEVER,
         };
-        Room {
-            address,
-            house,
-            letters_max,
-            mailbox: Mutex::new(mailbox),
-        }
+        Room { address, house, letters_max, mailbox: Mutex::new(mailbox) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Mailbox> {

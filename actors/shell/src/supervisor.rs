@@ -41,12 +41,7 @@ impl Actor for Supervisor {
         Ok(Wards::default())
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<Order>,
-        order: Order,
-        wards: &mut Wards,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, me: ActorRef<Order>, order: Order, wards: &mut Wards) -> Result<(), ActorProcessingErr> {
         match order {
             Order::Start(room, done) => {
                 self.start(&me, room, wards).await;
@@ -70,8 +65,7 @@ impl Actor for Supervisor {
         wards: &mut Wards,
     ) -> Result<(), ActorProcessingErr> {
         let who = match event {
-            SupervisionEvent::ActorFailed(who, _)
-            | SupervisionEvent::ActorTerminated(who, _, _) => who,
+            SupervisionEvent::ActorFailed(who, _) | SupervisionEvent::ActorTerminated(who, _, _) => who,
             _ => return Ok(()),
         };
         if let Some(room) = wards.rooms.remove(&who.get_id())
@@ -85,9 +79,7 @@ impl Actor for Supervisor {
 
 impl Supervisor {
     async fn start(&self, me: &ActorRef<Order>, room: Arc<Room>, wards: &mut Wards) {
-        let actor = RoomActor {
-            exchange: self.exchange.clone(),
-        };
+        let actor = RoomActor { exchange: self.exchange.clone() };
         match RoomActor::spawn_linked(None, actor, room.clone(), me.get_cell()).await {
             Ok((actor, _)) => {
                 wards.rooms.insert(actor.get_id(), room.clone());
@@ -106,16 +98,11 @@ impl Supervisor {
         room.lock().actor = None;
         let (count, last) = wards.deaths.entry(room.address).or_insert((0, now));
         let longest = Duration::from_millis(settings.restart_pause_max_ms);
-        *count = if now.since(*last) > longest {
-            1
-        } else {
-            *count + 1
-        };
+        *count = if now.since(*last) > longest { 1 } else { *count + 1 };
         *last = now;
         let pause = match *count {
             1 => Duration::ZERO,
-            many => (Duration::from_millis(settings.restart_pause_ms) * (1 << (many - 2).min(16)))
-                .min(longest),
+            many => (Duration::from_millis(settings.restart_pause_ms) * (1 << (many - 2).min(16))).min(longest),
         };
         warn!(kind = room.address.kind(), address = ?room.address, deaths = *count, ?pause, "founded again");
         self.exchange.totals.restarts.add(1);
@@ -130,13 +117,10 @@ impl Supervisor {
     fn refound(&self, room: &Room) {
         let exchange = &self.exchange;
         let tenant = match &room.house {
-            House::Hive(_) => Some(Tenant::Hive(Box::new(Hive::new(
-                exchange.founder.clone(),
-                exchange.hive_settings(),
-            )))),
-            _ => exchange
-                .found(room.address, &Letter::Describe)
-                .map(Tenant::Machine),
+            House::Hive(_) => {
+                Some(Tenant::Hive(Box::new(Hive::new(exchange.founder.clone(), exchange.hive_settings()))))
+            }
+            _ => exchange.found(room.address, &Letter::Describe).map(Tenant::Machine),
         };
         if tenant.is_none() {
             error!(kind = room.address.kind(), address = ?room.address, "nobody founds this resident");

@@ -9,8 +9,8 @@ use fabric::envelope::HOPS_MAX;
 use fabric::hash::FixedMap;
 use fabric::hive::HiveSettings;
 use fabric::{
-    Address, Clock, Envelope, Fault, FaultKind, Founder, Hive, Housing, Instant, Key, Letter,
-    Machine, NodeId, Outbox, Post, Thread,
+    Address, Clock, Envelope, Fault, FaultKind, Founder, Hive, Housing, Instant, Key, Letter, Machine, NodeId, Outbox,
+    Post, Thread,
 };
 use ractor::{ActorRef, ActorRuntime};
 use tokio::runtime::Handle;
@@ -66,18 +66,9 @@ pub(crate) struct Staff {
 }
 
 impl Inner {
-    pub fn new(
-        node: NodeId,
-        founder: Arc<dyn Founder>,
-        clock: Arc<dyn Clock>,
-        settings: Settings,
-    ) -> Inner {
-        let keyed = [
-            Address::Call(Key(0)),
-            Address::Media(Key(0)),
-            Address::Registration(Key(0)),
-        ]
-        .map(|sample| quarters(&founder, sample, &settings));
+    pub fn new(node: NodeId, founder: Arc<dyn Founder>, clock: Arc<dyn Clock>, settings: Settings) -> Inner {
+        let keyed = [Address::Call(Key(0)), Address::Media(Key(0)), Address::Registration(Key(0))]
+            .map(|sample| quarters(&founder, sample, &settings));
         Inner {
             node,
             founder,
@@ -87,9 +78,7 @@ impl Inner {
             runtime: Handle::current(),
             keyed,
             seats: RwLock::default(),
-            tables: (0..settings.table_shards.max(1))
-                .map(|_| Table::default())
-                .collect(),
+            tables: (0..settings.table_shards.max(1)).map(|_| Table::default()).collect(),
             own_actors: AtomicUsize::new(0),
             asks: OpenAsks::default(),
             stopping: AtomicBool::new(false),
@@ -103,9 +92,7 @@ impl Inner {
     }
 
     pub fn hive_settings(&self) -> HiveSettings {
-        HiveSettings {
-            machines_max: self.settings.hive_machines_max,
-        }
+        HiveSettings { machines_max: self.settings.hive_machines_max }
     }
 
     pub fn post_all(self: &Arc<Self>, out: &mut Outbox) {
@@ -197,16 +184,10 @@ impl Inner {
         if self.own_actors.load(Relaxed) >= self.settings.own_actors_max {
             return Err(Fault::new(FaultKind::Overload, "too many actors"));
         }
-        let machine = self
-            .found(address, &envelope.letter)
-            .ok_or(Fault::new(FaultKind::NoSuchActor, address.kind()))?;
+        let machine =
+            self.found(address, &envelope.letter).ok_or(Fault::new(FaultKind::NoSuchActor, address.kind()))?;
         let tenant = Tenant::Machine(machine);
-        let room = Arc::new(Room::new(
-            address,
-            House::Own,
-            self.settings.own_letters_max,
-            tenant,
-        ));
+        let room = Arc::new(Room::new(address, House::Own, self.settings.own_letters_max, tenant));
         rooms.insert(address, room.clone());
         self.own_actors.fetch_add(1, Relaxed);
         self.totals.founded.add(1);
@@ -219,10 +200,7 @@ impl Inner {
             return None;
         }
         let now = self.clock.now();
-        catch_unwind(AssertUnwindSafe(|| {
-            self.founder.found(address, letter, now)
-        }))
-        .unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| self.founder.found(address, letter, now))).unwrap_or_else(|_| {
             error!(kind = address.kind(), "founder panicked");
             self.totals.panics.add(1);
             None
@@ -239,13 +217,7 @@ impl Inner {
                 self.totals.unparked.add(1);
             }
             let _inside = self.runtime.enter();
-            match ActorRuntime::spawn_instant(
-                None,
-                RoomActor {
-                    exchange: self.clone(),
-                },
-                room.clone(),
-            ) {
+            match ActorRuntime::spawn_instant(None, RoomActor { exchange: self.clone() }, room.clone()) {
                 Ok((actor, _)) => mailbox.actor = Some(actor),
                 Err(why) => error!(%why, "actor does not start"),
             }
@@ -292,21 +264,13 @@ impl Inner {
         std::mem::take(&mut mailbox.letters)
     }
 
-    fn leave(
-        &self,
-        rooms: &mut FixedMap<Address, Arc<Room>>,
-        room: &Arc<Room>,
-        mailbox: &mut Mailbox,
-    ) {
+    fn leave(&self, rooms: &mut FixedMap<Address, Arc<Room>>, room: &Arc<Room>, mailbox: &mut Mailbox) {
         if mailbox.closed {
             return;
         }
         mailbox.closed = true;
         mailbox.actor = None;
-        if rooms
-            .get(&room.address)
-            .is_some_and(|other| Arc::ptr_eq(other, room))
-        {
+        if rooms.get(&room.address).is_some_and(|other| Arc::ptr_eq(other, room)) {
             rooms.remove(&room.address);
             self.own_actors.fetch_sub(1, Relaxed);
         }
@@ -404,22 +368,9 @@ fn quarters(founder: &Arc<dyn Founder>, sample: Address, settings: &Settings) ->
         Housing::Hive(shards) => Quarters::Hive(
             (0..u128::from(shards.max(1)))
                 .map(|shard| {
-                    let hive = Hive::new(
-                        founder.clone(),
-                        HiveSettings {
-                            machines_max: settings.hive_machines_max,
-                        },
-                    );
-                    let (house, tenant) = (
-                        House::Hive(Box::new(Shard::default())),
-                        Tenant::Hive(Box::new(hive)),
-                    );
-                    Arc::new(Room::new(
-                        with_key(sample, Key(shard)),
-                        house,
-                        settings.mailbox_letters_max,
-                        tenant,
-                    ))
+                    let hive = Hive::new(founder.clone(), HiveSettings { machines_max: settings.hive_machines_max });
+                    let (house, tenant) = (House::Hive(Box::new(Shard::default())), Tenant::Hive(Box::new(hive)));
+                    Arc::new(Room::new(with_key(sample, Key(shard)), house, settings.mailbox_letters_max, tenant))
                 })
                 .collect(),
         ),

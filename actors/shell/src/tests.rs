@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use fabric::letters::control::Description;
 use fabric::{
-    Address, Envelope, FaultKind, Founder, Housing, Instant, Key, Letter, Machine, NodeId, Now,
-    Outbox, Post, Thread,
+    Address, Envelope, FaultKind, Founder, Housing, Instant, Key, Letter, Machine, NodeId, Now, Outbox, Post, Thread,
 };
 
 use crate::{Exchange, Settings, StartError, TokioClock};
@@ -34,10 +33,7 @@ impl Machine for Puppet {
                     ("wakes".to_owned(), format!("{:?}", self.wakes)),
                 ];
                 let name = "puppet".to_owned();
-                out.answer(
-                    &mail,
-                    Letter::Described(Box::new(Description::Machine { name, facts })),
-                );
+                out.answer(&mail, Letter::Described(Box::new(Description::Machine { name, facts })));
             }
             _ => {}
         }
@@ -81,12 +77,7 @@ struct Puppets;
 
 impl Founder for Puppets {
     fn found(&self, _: Address, letter: &Letter, _: Now) -> Option<Box<dyn Machine>> {
-        let puppet = Puppet {
-            notes: 0,
-            wakes: Vec::new(),
-            due: None,
-            over: false,
-        };
+        let puppet = Puppet { notes: 0, wakes: Vec::new(), due: None, over: false };
         (!matches!(letter, Letter::Kept)).then(|| Box::new(puppet) as Box<dyn Machine>)
     }
 
@@ -101,19 +92,11 @@ impl Founder for Puppets {
 }
 
 fn exchange(settings: Settings) -> Exchange {
-    Exchange::new(
-        NODE,
-        Arc::new(Puppets),
-        Arc::new(TokioClock::new(1_000_000)),
-        settings,
-    )
+    Exchange::new(NODE, Arc::new(Puppets), Arc::new(TokioClock::new(1_000_000)), settings)
 }
 
 fn quick() -> Settings {
-    Settings {
-        alarm_tick_ms: 1,
-        ..Settings::default()
-    }
+    Settings { alarm_tick_ms: 1, ..Settings::default() }
 }
 
 async fn order(exchange: &Exchange, to: Address, text: &str) -> Letter {
@@ -123,11 +106,7 @@ async fn order(exchange: &Exchange, to: Address, text: &str) -> Letter {
 async fn fact(exchange: &Exchange, to: Address, name: &str) -> String {
     match exchange.describe(to, SECOND).await {
         Some(Description::Machine { facts, .. }) => {
-            facts
-                .into_iter()
-                .find(|(fact, _)| fact == name)
-                .expect("a puppet has it")
-                .1
+            facts.into_iter().find(|(fact, _)| fact == name).expect("a puppet has it").1
         }
         other => panic!("{to:?} says {other:?}"),
     }
@@ -147,16 +126,8 @@ fn call(key: u128) -> Address {
 #[tokio::test(start_paused = true)]
 async fn carries_letters_to_every_kind_of_housing() {
     let exchange = exchange(quick());
-    exchange
-        .start_resident(Address::Location(3))
-        .await
-        .expect("it is a resident");
-    for to in [
-        call(1),
-        Address::Registration(Key(7)),
-        Address::Media(Key(8)),
-        Address::Location(3),
-    ] {
+    exchange.start_resident(Address::Location(3)).await.expect("it is a resident");
+    for to in [call(1), Address::Registration(Key(7)), Address::Media(Key(8)), Address::Location(3)] {
         assert_eq!(order(&exchange, to, "note").await, Letter::Kept, "{to:?}");
         assert_eq!(fact(&exchange, to, "notes").await, "1", "{to:?}");
     }
@@ -164,15 +135,7 @@ async fn carries_letters_to_every_kind_of_housing() {
     assert_eq!(exchange.addresses("media").await, [Address::Media(Key(8))]);
     assert_eq!(exchange.addresses("location").await, [Address::Location(3)]);
     let machines = exchange.counters().machines;
-    assert_eq!(
-        machines,
-        [
-            ("call", 1),
-            ("location", 1),
-            ("media", 1),
-            ("registration", 1)
-        ]
-    );
+    assert_eq!(machines, [("call", 1), ("location", 1), ("media", 1), ("registration", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,20 +150,9 @@ async fn ports_get_their_letters_in_order() {
     let port = Arc::new(Port(Mutex::default()));
     exchange.register_port(Address::Store(NODE), port.clone());
     for thread in 1..=3 {
-        exchange.post(Envelope::ask(
-            call(1),
-            Address::Store(NODE),
-            Thread(thread),
-            Letter::Describe,
-        ));
+        exchange.post(Envelope::ask(call(1), Address::Store(NODE), Thread(thread), Letter::Describe));
     }
-    let seen: Vec<u64> = port
-        .0
-        .lock()
-        .expect("no test panics here")
-        .iter()
-        .map(|e| e.thread.0)
-        .collect();
+    let seen: Vec<u64> = port.0.lock().expect("no test panics here").iter().map(|e| e.thread.0).collect();
     assert_eq!(seen, [1, 2, 3]);
 }
 
@@ -209,15 +161,10 @@ async fn what_nobody_takes_comes_back_or_is_counted() {
     let exchange = exchange(quick());
     let back = exchange.ask(call(1), Letter::Kept, SECOND).await;
     assert_eq!(fault(&back), Some(FaultKind::NoSuchActor));
-    let back = exchange
-        .ask(Address::Flow(NODE), Letter::Describe, SECOND)
-        .await;
+    let back = exchange.ask(Address::Flow(NODE), Letter::Describe, SECOND).await;
     assert_eq!(fault(&back), Some(FaultKind::NoSuchActor));
     exchange.post(Envelope::new(Address::Nobody, call(1), Letter::Kept));
-    assert_eq!(
-        (exchange.counters().returned, exchange.counters().dropped),
-        (2, 1)
-    );
+    assert_eq!((exchange.counters().returned, exchange.counters().dropped), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,15 +185,9 @@ async fn alarms_ring_on_time_and_one_moved_later_does_not_ring_early() {
 async fn a_quiet_call_gives_its_actor_back_and_loses_nothing() {
     let exchange = exchange(quick());
     order(&exchange, call(1), "note").await;
-    assert_eq!(
-        (exchange.counters().parked, exchange.counters().parkings),
-        (0, 0)
-    );
+    assert_eq!((exchange.counters().parked, exchange.counters().parkings), (0, 0));
     tokio::time::sleep(SECOND).await;
-    assert_eq!(
-        (exchange.counters().parked, exchange.counters().parkings),
-        (1, 1)
-    );
+    assert_eq!((exchange.counters().parked, exchange.counters().parkings), (1, 1));
     order(&exchange, call(1), "note").await;
     assert_eq!(exchange.counters().parked, 0);
     assert_eq!(fact(&exchange, call(1), "notes").await, "2");
@@ -287,10 +228,7 @@ async fn a_panic_costs_one_call() {
     let exchange = exchange(quick());
     order(&exchange, call(1), "note").await;
     order(&exchange, call(2), "note").await;
-    assert_eq!(
-        fault(&order(&exchange, call(2), "panic").await),
-        Some(FaultKind::Unavailable)
-    );
+    assert_eq!(fault(&order(&exchange, call(2), "panic").await), Some(FaultKind::Unavailable));
     assert_eq!(fact(&exchange, call(1), "notes").await, "1");
     assert_eq!(fact(&exchange, call(2), "notes").await, "0", "a new one");
     assert_eq!(exchange.counters().panics, 1);
@@ -300,10 +238,7 @@ async fn a_panic_costs_one_call() {
 async fn a_resident_is_founded_again_and_keeps_its_mail() {
     let exchange = exchange(quick());
     let resident = Address::Location(1);
-    exchange
-        .start_resident(resident)
-        .await
-        .expect("it is a resident");
+    exchange.start_resident(resident).await.expect("it is a resident");
     for _ in 0..3 {
         let died = order(&exchange, resident, "panic");
         let (died, kept) = tokio::join!(died, order(&exchange, resident, "note"));
@@ -311,10 +246,7 @@ async fn a_resident_is_founded_again_and_keeps_its_mail() {
         assert_eq!(kept, Letter::Kept);
     }
     assert_eq!(fact(&exchange, resident, "notes").await, "1");
-    assert_eq!(
-        (exchange.counters().panics, exchange.counters().restarts),
-        (3, 3)
-    );
+    assert_eq!((exchange.counters().panics, exchange.counters().restarts), (3, 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,37 +257,17 @@ async fn a_panic_in_a_hive_costs_one_machine() {
     order(&exchange, two, "note").await;
     order(&exchange, two, "panic").await;
     assert_eq!(fact(&exchange, one, "notes").await, "1");
-    assert_eq!(
-        (exchange.counters().panics, exchange.counters().restarts),
-        (1, 0)
-    );
+    assert_eq!((exchange.counters().panics, exchange.counters().restarts), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_mailbox_says_overload() {
-    let exchange = exchange(Settings {
-        own_letters_max: 5,
-        own_actors_max: 1,
-        ..quick()
-    });
+    let exchange = exchange(Settings { own_letters_max: 5, own_actors_max: 1, ..quick() });
     for _ in 0..8 {
-        exchange.post(Envelope::new(
-            Address::Nobody,
-            call(1),
-            Letter::Locate("note".into()),
-        ));
+        exchange.post(Envelope::new(Address::Nobody, call(1), Letter::Locate("note".into())));
     }
-    assert_eq!(
-        (
-            exchange.counters().overloads,
-            exchange.counters().mailbox_letters
-        ),
-        (3, 5)
-    );
-    assert_eq!(
-        fault(&order(&exchange, call(2), "note").await),
-        Some(FaultKind::Overload)
-    );
+    assert_eq!((exchange.counters().overloads, exchange.counters().mailbox_letters), (3, 5));
+    assert_eq!(fault(&order(&exchange, call(2), "note").await), Some(FaultKind::Overload));
     tokio::task::yield_now().await;
     assert_eq!(fact(&exchange, call(1), "notes").await, "5");
 }
@@ -363,11 +275,7 @@ async fn a_full_mailbox_says_overload() {
 #[tokio::test(start_paused = true)]
 async fn a_chain_of_letters_without_end_is_cut() {
     let exchange = exchange(quick());
-    exchange.post(Envelope::new(
-        Address::Nobody,
-        call(1),
-        Letter::Locate("loop".into()),
-    ));
+    exchange.post(Envelope::new(Address::Nobody, call(1), Letter::Locate("loop".into())));
     tokio::time::sleep(SECOND).await;
     assert_eq!(exchange.counters().loops, 1);
 }
@@ -375,88 +283,48 @@ async fn a_chain_of_letters_without_end_is_cut() {
 #[tokio::test(start_paused = true)]
 async fn refuses_to_start_what_is_no_resident() {
     let exchange = exchange(quick());
-    exchange
-        .start_resident(Address::Location(1))
-        .await
-        .expect("it is a resident");
-    assert_eq!(
-        exchange.start_resident(Address::Location(1)).await,
-        Err(StartError::Twice(Address::Location(1)))
-    );
-    assert_eq!(
-        exchange.start_resident(call(1)).await,
-        Err(StartError::Unknown(call(1)))
-    );
+    exchange.start_resident(Address::Location(1)).await.expect("it is a resident");
+    assert_eq!(exchange.start_resident(Address::Location(1)).await, Err(StartError::Twice(Address::Location(1))));
+    assert_eq!(exchange.start_resident(call(1)).await, Err(StartError::Unknown(call(1))));
     exchange.stop().await;
-    assert_eq!(
-        exchange.start_resident(Address::Location(2)).await,
-        Err(StartError::Unknown(Address::Location(2)))
-    );
+    assert_eq!(exchange.start_resident(Address::Location(2)).await, Err(StartError::Unknown(Address::Location(2))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn stops_after_what_was_posted() {
     let exchange = exchange(quick());
-    exchange
-        .start_resident(Address::Location(1))
-        .await
-        .expect("it is a resident");
+    exchange.start_resident(Address::Location(1)).await.expect("it is a resident");
     for key in 0..10 {
-        exchange.post(Envelope::new(
-            Address::Nobody,
-            call(key),
-            Letter::Locate("note".into()),
-        ));
+        exchange.post(Envelope::new(Address::Nobody, call(key), Letter::Locate("note".into())));
     }
     exchange.stop().await;
     let counters = exchange.counters();
     assert_eq!((counters.mailbox_letters, counters.founded), (0, 10));
-    assert_eq!(
-        fault(&order(&exchange, call(1), "note").await),
-        Some(FaultKind::NoSuchActor)
-    );
+    assert_eq!(fault(&order(&exchange, call(1), "note").await), Some(FaultKind::NoSuchActor));
 }
 
 #[test]
 fn letters_from_many_threads_arrive_once_and_in_order() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let exchange = Exchange::new(
-            NODE,
-            Arc::new(Puppets),
-            Arc::new(crate::SystemClock::new()),
-            quick(),
-        );
+        let exchange = Exchange::new(NODE, Arc::new(Puppets), Arc::new(crate::SystemClock::new()), quick());
         let posters: Vec<_> = (0..4)
             .map(|_| {
                 let exchange = exchange.clone();
                 std::thread::spawn(move || {
                     for number in 0..2_000_u128 {
                         let to = call(number % 7);
-                        exchange.post(Envelope::new(
-                            Address::Nobody,
-                            to,
-                            Letter::Locate("note".into()),
-                        ));
+                        exchange.post(Envelope::new(Address::Nobody, to, Letter::Locate("note".into())));
                     }
                 })
             })
             .collect();
         for poster in posters {
-            tokio::task::spawn_blocking(move || poster.join())
-                .await
-                .expect("joins")
-                .expect("posts");
+            tokio::task::spawn_blocking(move || poster.join()).await.expect("joins").expect("posts");
         }
         let mut notes = 0;
         for key in 0..7 {
-            notes += fact(&exchange, call(key), "notes")
-                .await
-                .parse::<u64>()
-                .expect("a number");
+            notes += fact(&exchange, call(key), "notes").await.parse::<u64>().expect("a number");
         }
         notes += exchange.counters().overloads;
         assert_eq!(notes, 8_000);

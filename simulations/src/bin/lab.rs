@@ -1,8 +1,8 @@
 //! Runs seeds and says what broke.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use simulations::{Menu, Report, run_seed, run_with_ladder};
@@ -81,7 +81,8 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
 }
 
 fn one(wanted: &Wanted) -> ExitCode {
-    let report = if wanted.ladder { run_with_ladder(wanted.first, &wanted.menu) } else { run_seed(wanted.first, &wanted.menu) };
+    let report =
+        if wanted.ladder { run_with_ladder(wanted.first, &wanted.menu) } else { run_seed(wanted.first, &wanted.menu) };
     print!("{}{}", report.ladders, report.text());
     println!("{:?}\n{:?}", report.tally, report.weather);
     println!("{} events, {} letters, trace {:016x}", report.events, report.letters, report.trace);
@@ -186,7 +187,10 @@ impl Total {
             }
         }
         if let Some(report) = self.bad.first() {
-            println!("again: cargo run --release -p simulations --bin lab -- --menu {} --seed {} --ladder", wanted.menu_name, report.seed);
+            println!(
+                "again: cargo run --release -p simulations --bin lab -- --menu {} --seed {} --ladder",
+                wanted.menu_name, report.seed
+            );
         }
     }
 }

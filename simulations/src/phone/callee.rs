@@ -1,5 +1,7 @@
 //! Being called: ringing, the script's answer, CANCEL, and the 2xx until its ACK.
 
+use std::collections::BTreeMap;
+
 use sip::{Builder, Message, Method, Name, Status};
 
 use crate::plan::{Reply, Side};
@@ -84,7 +86,7 @@ impl Phone {
             }),
             ours: None,
             retried: false,
-            rseq_seen: None,
+            rseq_seen: BTreeMap::new(),
             bye_sent: false,
         }
     }
@@ -136,7 +138,8 @@ impl Phone {
 
     pub(super) fn on_prack(&mut self, id: u64, message: &Message, hand: &mut Hand) {
         let Some(line) = self.known_dialog(id, message, hand) else { return };
-        let rack = message.view().header(Name::RAck).and_then(|value| sip::parse_rack(value).ok()).map(|(rseq, _)| rseq);
+        let rack =
+            message.view().header(Name::RAck).and_then(|value| sip::parse_rack(value).ok()).map(|(rseq, _)| rseq);
         let matches = self.line(line).and_then(|line| line.theirs.as_mut()).is_some_and(|theirs| {
             let matches = theirs.provisional.as_ref().is_some_and(|(rseq, _)| Some(*rseq) == rack);
             if matches {
@@ -181,7 +184,8 @@ impl Phone {
         {
             let interval = text(interval);
             let interval = interval.split(';').next().unwrap_or("1800").to_owned();
-            reply = reply.header(Name::SessionExpires, format!("{interval};refresher=uac")).header(Name::Require, "timer");
+            reply =
+                reply.header(Name::SessionExpires, format!("{interval};refresher=uac")).header(Name::Require, "timer");
         }
         let reply = reply.body(b"application/sdp", sdp.as_bytes()).build();
         self.decided(id, reply, hand);

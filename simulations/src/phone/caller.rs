@@ -1,5 +1,7 @@
 //! Calling: INVITE, provisionals, giving up, the answer and its ACK.
 
+use std::collections::BTreeMap;
+
 use sip::{Message, Method, Name};
 
 use crate::plan::{Callee, DOMAIN, Side};
@@ -47,7 +49,7 @@ impl Phone {
             theirs: None,
             ours: None,
             retried: false,
-            rseq_seen: None,
+            rseq_seen: BTreeMap::new(),
             bye_sent: false,
         };
         hand.notes.push(Note::Dialled { attempt: number, call_id: line.call_id.clone() });
@@ -119,10 +121,13 @@ impl Phone {
         if offers_nothing {
             return self.wrong(hand, 12, attempt, "100rel required of a phone that does not support it".to_owned());
         }
-        match line.rseq_seen {
-            Some(seen) if rseq <= seen => {}
+        let dialog = view.to().ok().and_then(|to| to.tag().map(text)).unwrap_or_default();
+        match line.rseq_seen.get(&dialog) {
+            Some(seen) if rseq <= *seen => {}
             Some(seen) if rseq != seen + 1 => return,
-            _ => line.rseq_seen = Some(rseq),
+            _ => {
+                line.rseq_seen.insert(dialog, rseq);
+            }
         }
         line.cseq += 1;
         let number = line.cseq;

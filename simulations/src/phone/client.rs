@@ -130,8 +130,10 @@ impl Phone {
     pub(super) fn on_response(&mut self, message: &Message, hand: &mut Hand) {
         let view = message.view();
         let branch = branch_of(&view);
-        let Some(place) =
-            self.clients.iter().position(|client| client.branch == branch && view.method() == client.method.as_method())
+        let Some(place) = self
+            .clients
+            .iter()
+            .position(|client| client.branch == branch && view.method() == client.method.as_method())
         else {
             return;
         };
@@ -228,7 +230,14 @@ impl Phone {
         let method = view.method();
         let value = respond(
             &challenge,
-            &Answering { user: &self.user, ha1: &ha1, method: method.as_str(), uri: &uri, nc: held.nc, cnonce: &cnonce },
+            &Answering {
+                user: &self.user,
+                ha1: &ha1,
+                method: method.as_str(),
+                uri: &uri,
+                nc: held.nc,
+                cnonce: &cnonce,
+            },
         )?;
         let branch = self.branch();
         let name = if held.proxy { Name::ProxyAuthorization } else { Name::Authorization };
@@ -237,7 +246,12 @@ impl Phone {
             .copy_where(&view, |field| {
                 !matches!(
                     field.id,
-                    Name::Via | Name::CSeq | Name::ContentLength | Name::ContentType | Name::Authorization | Name::ProxyAuthorization
+                    Name::Via
+                        | Name::CSeq
+                        | Name::ContentLength
+                        | Name::ContentType
+                        | Name::Authorization
+                        | Name::ProxyAuthorization
                 )
             })
             .header(Name::CSeq, format!("{cseq} {}", method.as_str()))

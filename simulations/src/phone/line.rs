@@ -1,5 +1,7 @@
 //! One call as a phone sees it.
 
+use std::collections::BTreeMap;
+
 use sip::Message;
 
 use crate::plan::Side;
@@ -44,7 +46,8 @@ pub struct Line {
     /// Our re-INVITE under way.
     pub ours: Option<u64>,
     pub retried: bool,
-    pub rseq_seen: Option<u32>,
+    /// Last RSeq of each early dialog, by To tag.
+    pub rseq_seen: BTreeMap<String, u32>,
     pub bye_sent: bool,
 }
 

@@ -73,26 +73,66 @@ pub enum Note {
     /// A REGISTER that changes the binding is under way.
     Binding,
     /// 200: our contact is bound until then; `None`: it is not bound.
-    Bound { until_ms: Option<u64>, contacts: usize },
+    Bound {
+        until_ms: Option<u64>,
+        contacts: usize,
+    },
     /// The REGISTER was refused for good.
-    Unbound { status: u16 },
-    Dialled { attempt: usize, call_id: String },
-    Provisional { attempt: usize, status: u16 },
-    Final { attempt: usize, status: u16 },
-    GaveUp { attempt: usize },
-    Ringing { attempt: usize },
+    Unbound {
+        status: u16,
+    },
+    Dialled {
+        attempt: usize,
+        call_id: String,
+    },
+    Provisional {
+        attempt: usize,
+        status: u16,
+    },
+    Final {
+        attempt: usize,
+        status: u16,
+    },
+    GaveUp {
+        attempt: usize,
+    },
+    Ringing {
+        attempt: usize,
+    },
     /// This phone answered, refused or was cancelled.
-    Quiet { attempt: usize, status: u16 },
-    Up { attempt: usize, side: Side },
-    HungUp { attempt: usize, side: Side },
-    Down { attempt: usize, side: Side },
+    Quiet {
+        attempt: usize,
+        status: u16,
+    },
+    Up {
+        attempt: usize,
+        side: Side,
+    },
+    HungUp {
+        attempt: usize,
+        side: Side,
+    },
+    Down {
+        attempt: usize,
+        side: Side,
+    },
     /// A request of ours got no final response in 32 s.
-    TimedOut { method: String, branch: String, attempt: Option<usize> },
+    TimedOut {
+        method: String,
+        branch: String,
+        attempt: Option<usize>,
+    },
     /// Our 2xx got no ACK in 32 s.
-    NoAck { attempt: Option<usize> },
+    NoAck {
+        attempt: Option<usize>,
+    },
     Rebooted,
     /// Something that the switch must never do.
-    Wrong { invariant: u8, attempt: Option<usize>, what: String },
+    Wrong {
+        invariant: u8,
+        attempt: Option<usize>,
+        what: String,
+    },
 }
 
 pub struct Phone {

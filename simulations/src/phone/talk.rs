@@ -153,7 +153,8 @@ impl Phone {
         let branch = self.branch();
         self.lines[place].cseq += 1;
         let line = &self.lines[place];
-        let request = self.inside(line, Method::Update, &branch, line.cseq).header(Name::Contact, self.contact()).build();
+        let request =
+            self.inside(line, Method::Update, &branch, line.cseq).header(Name::Contact, self.contact()).build();
         self.launch(request, Purpose::Other, Some(id), hand);
     }
 

@@ -29,38 +29,22 @@ impl Post for Sink {
 impl Sink {
     fn send(&self, number: u64) {
         let to = call(u128::from(number % self.calls));
-        self.exchange.post(Envelope::ask(
-            Address::Store(NODE),
-            to,
-            Thread(number),
-            Letter::Describe,
-        ));
+        self.exchange.post(Envelope::ask(Address::Store(NODE), to, Thread(number), Letter::Describe));
     }
 }
 
 fn cpu_ns() -> u64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    stat.split(' ')
-        .next()
-        .and_then(|ns| ns.parse().ok())
-        .expect("a number")
+    stat.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn speed_of_letters() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     for calls in [1, 100, 10_000] {
         runtime.block_on(async {
-            let exchange = Exchange::new(
-                NODE,
-                Arc::new(Quiet),
-                Arc::new(SystemClock::new()),
-                Settings::default(),
-            );
+            let exchange = Exchange::new(NODE, Arc::new(Quiet), Arc::new(SystemClock::new()), Settings::default());
             let letters = 2_000_000;
             let sink = Arc::new(Sink {
                 exchange: exchange.clone(),
@@ -86,56 +70,30 @@ fn speed_of_letters() {
 #[test]
 #[ignore = "a measurement"]
 fn speed_of_founding_and_memory_of_parked_calls() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let exchange = Exchange::new(
-            NODE,
-            Arc::new(Quiet),
-            Arc::new(SystemClock::new()),
-            Settings::default(),
-        );
+        let exchange = Exchange::new(NODE, Arc::new(Quiet), Arc::new(SystemClock::new()), Settings::default());
         let before = memory_kb();
         let (calls, cpu) = (100_000_u64, cpu_ns());
         for key in 0..calls {
-            exchange.post(Envelope::new(
-                Address::Nobody,
-                call(u128::from(key)),
-                Letter::Describe,
-            ));
+            exchange.post(Envelope::new(Address::Nobody, call(u128::from(key)), Letter::Describe));
             if key % 100 == 0 {
                 tokio::task::yield_now().await;
             }
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
-        println!(
-            "founded: {} ns each, {} bytes each",
-            (cpu_ns() - cpu) / calls,
-            (memory_kb() - before) * 1024 / calls
-        );
+        println!("founded: {} ns each, {} bytes each", (cpu_ns() - cpu) / calls, (memory_kb() - before) * 1024 / calls);
         let cpu = cpu_ns();
         tokio::time::sleep(Duration::from_secs(2)).await;
-        println!(
-            "parked {}: {} ns each",
-            exchange.counters().parked,
-            (cpu_ns() - cpu) / calls
-        );
+        println!("parked {}: {} ns each", exchange.counters().parked, (cpu_ns() - cpu) / calls);
         exchange.stop().await;
     });
 }
 
 fn memory_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .expect("Linux");
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kb| kb.parse().ok())
-        .expect("a number")
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("Linux");
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("a number")
 }
 
 /// Answers and does nothing else.
