@@ -9,7 +9,7 @@ use fabric::letters::control::{Control, ControlAnswer, Description};
 use fabric::letters::location::{Binding, Bound, StoredBindings};
 use fabric::{Address, Asks, Envelope, Fault, FaultKind, Home, Instant, Letter, Machine, Now, Outbox, Reject, Thread};
 use sip::Status;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::Settings;
 use crate::change::{Rules, apply};
@@ -93,7 +93,7 @@ impl Location {
                 self.shelf.put(Record::pack(&one.aor, &contents), contents.earliest_ms());
             }
         }
-        info!(shard = self.shard, records = self.shelf.len(), "location open");
+        debug!(shard = self.shard, records = self.shelf.len(), "location open");
         self.phase = Phase::Open;
         for mail in queue {
             self.serve(mail, now, out);

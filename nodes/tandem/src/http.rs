@@ -128,6 +128,8 @@ fn agent(tls: Option<TlsConfig>) -> Agent {
         .http_status_as_error(false)
         .proxy(None)
         .allow_non_standard_methods(true)
+        .max_idle_connections(CONNECTIONS_KEPT)
+        .max_idle_connections_per_host(CONNECTIONS_KEPT)
         .timeout_global(Some(Duration::from_secs(30)));
     if let Some(tls) = tls {
         config = config.tls_config(tls);
@@ -137,6 +139,9 @@ fn agent(tls: Option<TlsConfig>) -> Agent {
 
 /// Certificate that a switch with the default data directory makes.
 const DEFAULT_CA: &str = "/var/lib/tandem/api-cert.pem";
+
+/// Connections that wait for the next request, count.
+const CONNECTIONS_KEPT: usize = 32;
 
 /// Largest answer that is read, bytes.
 const BODY_BYTES_MAX: u64 = 256 << 20;

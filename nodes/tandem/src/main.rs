@@ -42,6 +42,7 @@ enum Command {
     /// Read a password from standard input and print what stands for it under [api.users].
     HashPassword,
     /// Talk to a running switch.
+    #[command(after_help = EXIT_CODES)]
     Ctl(ctl::Arguments),
 }
 

@@ -38,7 +38,7 @@ pub struct Api {
     settings: ApiSettings,
     users: Arc<Users>,
     guard: Guard,
-    /// Writes are one at a time, so that If-Match and PATCH see what they change.
+    /// Changes are one at a time, so that If-Match and PATCH see what they change.
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -130,7 +130,6 @@ impl Api {
                 let prefer = Prefer::of(request.headers());
                 let body = self.body(request, &["application/json", "application/hal+json"]).await?;
                 let fields = schema::validate(resource, body)?;
-                let _turn = self.writing.lock().await;
                 let made = self.create(resource.which, fields).await?;
                 let mut response = prefer.response(StatusCode::CREATED, resource, &made);
                 let location =

@@ -51,20 +51,21 @@ pub fn run(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         (None, true) => Trust::Nothing,
         (None, false) => Trust::Default,
     };
+    let entries = wanted.domains.len() + wanted.customers.len() + wanted.subscribers.len();
     let mut applier = Applier {
         client: Client::api(&arguments.api, &user, &trust)?,
         file: &arguments.file,
         customers: BTreeMap::new(),
-        bar: bar(wanted.domains.len() + wanted.customers.len() + wanted.subscribers.len(), as_json),
+        bar: bar(entries, as_json),
         done: Vec::new(),
         as_json,
     };
-    applier.all(wanted)?;
+    let applied = applier.all(wanted);
     applier.bar.finish_and_clear();
     if as_json {
         say(&format!("{}\n", json!({"total_count": applier.done.len(), "applied": applier.done})));
     }
-    Ok(())
+    applied
 }
 
 /// A progress bar where a person waits for a long file.
@@ -80,6 +81,9 @@ fn bar(entries: usize, as_json: bool) -> ProgressBar {
 /// Entries from which a file is long, count.
 const LONG: usize = 50;
 
+/// Subscribers that are worked on at a time, count.
+const GROUP: usize = 32;
+
 struct Applier<'a> {
     client: Client,
     file: &'a Path,
@@ -90,99 +94,125 @@ struct Applier<'a> {
     as_json: bool,
 }
 
+/// What became of an entry.
+struct Applied {
+    id: u64,
+    result: &'static str,
+    label: String,
+}
+
 impl Applier<'_> {
     fn all(&mut self, wanted: Wanted) -> Result<(), Failure> {
         for (place, domain) in wanted.domains.into_iter().enumerate() {
             let entry = format!("domains[{place}]");
             let name = self.text(&domain, "domain", &entry)?;
-            self.put("domains", &[("domain", &name)], domain, &name, &entry)?;
+            let applied = self.put("domains", &[("domain", &name)], domain, name.clone(), &entry)?;
+            self.tell("domains", &applied);
         }
         for (place, customer) in wanted.customers.into_iter().enumerate() {
             let entry = format!("customers[{place}]");
             let name = self.text(&customer, "external_id", &entry)?;
-            let id = self.put("customers", &[("external_id", &name)], customer, &name, &entry)?;
-            self.customers.insert(name, id);
+            let applied = self.put("customers", &[("external_id", &name)], customer, name.clone(), &entry)?;
+            self.tell("customers", &applied);
+            self.customers.insert(name, applied.id);
         }
-        for (place, subscriber) in wanted.subscribers.into_iter().enumerate() {
-            self.subscriber(subscriber, &format!("subscribers[{place}]"))?;
+        for (place, subscriber) in wanted.subscribers.iter().enumerate() {
+            self.look_up_customer(subscriber, &format!("subscribers[{place}]"))?;
+        }
+        self.subscribers(wanted.subscribers)
+    }
+
+    /// Several at a time: the switch commits what comes together in one go.
+    fn subscribers(&mut self, wanted: Vec<Map<String, Value>>) -> Result<(), Failure> {
+        for (round, group) in wanted.chunks(GROUP).enumerate() {
+            let this = &*self;
+            let results: Vec<Result<Applied, Failure>> = std::thread::scope(|scope| {
+                let workers = group.iter().enumerate().map(|(place, fields)| {
+                    let entry = format!("subscribers[{}]", round * GROUP + place);
+                    scope.spawn(move || this.subscriber(fields.clone(), &entry))
+                });
+                let workers: Vec<_> = workers.collect();
+                workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
+            });
+            for result in results {
+                let applied = result?;
+                self.tell("subscribers", &applied);
+            }
         }
         Ok(())
     }
 
-    fn subscriber(&mut self, mut fields: Map<String, Value>, entry: &str) -> Result<(), Failure> {
+    fn subscriber(&self, mut fields: Map<String, Value>, entry: &str) -> Result<Applied, Failure> {
         let preferences = fields.remove("preferences");
-        if let Some(customer) = fields.remove("customer") {
-            let external_id =
-                plain(&customer).ok_or_else(|| self.wrong(entry, "customer", "must be an external_id"))?;
-            let id = self.customer(&external_id, entry)?;
+        if let Some(id) = fields.remove("customer").and_then(|name| self.customers.get(&plain(&name)?).copied()) {
             fields.insert("customer_id".to_owned(), json!(id));
         }
         let (user, domain) = (self.text(&fields, "username", entry)?, self.text(&fields, "domain", entry)?);
-        let label = format!("{user}@{domain}");
-        let id = self.put("subscribers", &[("username", &user), ("domain", &domain)], fields, &label, entry)?;
+        let names = [("username", user.as_str()), ("domain", domain.as_str())];
+        let applied = self.put("subscribers", &names, fields, format!("{user}@{domain}"), entry)?;
         if let Some(preferences) = preferences {
-            let path = format!("/api/subscriberpreferences/{id}");
+            let path = format!("/api/subscriberpreferences/{}", applied.id);
             let answer = self.client.send("PUT", &path, Some(&preferences))?;
             if !(200..300).contains(&answer.status) {
                 return Err(self.wrong(entry, "preferences", &answer.refusal()));
             }
         }
+        Ok(applied)
+    }
+
+    /// Learns the id of the customer that a subscriber names.
+    fn look_up_customer(&mut self, subscriber: &Map<String, Value>, entry: &str) -> Result<(), Failure> {
+        let Some(customer) = subscriber.get("customer") else { return Ok(()) };
+        let name = plain(customer).ok_or_else(|| self.wrong(entry, "customer", "must be an external_id"))?;
+        if !self.customers.contains_key(&name) {
+            let found = self.find("customers", &[("external_id", &name)])?;
+            let id = found.as_ref().and_then(|found| found["id"].as_u64());
+            let unknown = || self.wrong(entry, "customer", &format!("no customer has the external_id \"{name}\""));
+            let id = id.ok_or_else(unknown)?;
+            self.customers.insert(name, id);
+        }
         Ok(())
     }
 
-    fn customer(&mut self, external_id: &str, entry: &str) -> Result<u64, Failure> {
-        if let Some(id) = self.customers.get(external_id) {
-            return Ok(*id);
-        }
-        let found = self.find("customers", &[("external_id", external_id)])?;
-        let id = found.as_ref().and_then(|found| found["id"].as_u64());
-        let id = id.ok_or_else(|| {
-            self.wrong(entry, "customer", &format!("no customer has the external_id \"{external_id}\""))
-        })?;
-        self.customers.insert(external_id.to_owned(), id);
-        Ok(id)
-    }
-
-    /// Creates the entity, or updates it where it differs; returns its id.
+    /// Creates the entity, or updates it where it differs.
     fn put(
-        &mut self,
+        &self,
         resource: &str,
         names: &[(&str, &str)],
         fields: Map<String, Value>,
-        label: &str,
+        label: String,
         entry: &str,
-    ) -> Result<u64, Failure> {
-        let (id, verb) = match self.find(resource, names)? {
+    ) -> Result<Applied, Failure> {
+        let present = self.find(resource, names)?;
+        let (id, result) = match present {
             None => {
                 let answer = self.client.send("POST", &format!("/api/{resource}/"), Some(&Value::Object(fields)))?;
                 if answer.status != 201 {
-                    return Err(self.wrong(entry, label, &answer.refusal()));
+                    return Err(self.wrong(entry, &label, &answer.refusal()));
                 }
-                let id = answer.location.as_deref().and_then(|path| path.rsplit('/').next()?.parse().ok());
-                (id, "created")
+                (answer.location.as_deref().and_then(|path| path.rsplit('/').next()?.parse().ok()), "created")
             }
+            Some(present) if !differs(&present, &fields) => (present["id"].as_u64(), "unchanged"),
             Some(present) => {
-                let id = present["id"].as_u64();
-                match differs(&present, &fields) {
-                    false => (id, "unchanged"),
-                    true => {
-                        let path = format!("/api/{resource}/{}", id.unwrap_or_default());
-                        let answer = self.client.send("PUT", &path, Some(&merged(&present, fields)))?;
-                        if !(200..300).contains(&answer.status) {
-                            return Err(self.wrong(entry, label, &answer.refusal()));
-                        }
-                        (id, "updated")
-                    }
+                let path = format!("/api/{resource}/{}", present["id"]);
+                let answer = self.client.send("PUT", &path, Some(&merged(&present, fields)))?;
+                if !(200..300).contains(&answer.status) {
+                    return Err(self.wrong(entry, &label, &answer.refusal()));
                 }
+                (present["id"].as_u64(), "updated")
             }
         };
-        let id = id.ok_or_else(|| Failure::refused(format!("{}: {entry}: the API told no id", self.file.display())))?;
+        let id = id.ok_or_else(|| self.wrong(entry, &label, "the API told no id"))?;
+        Ok(Applied { id, result, label })
+    }
+
+    fn tell(&mut self, resource: &str, applied: &Applied) {
+        let Applied { id, result, label } = applied;
         self.bar.inc(1);
         match self.as_json {
-            true => self.done.push(json!({"resource": resource, "name": label, "id": id, "result": verb})),
-            false => self.bar.suspend(|| say(&format!("{resource} {label}: {verb}\n"))),
+            true => self.done.push(json!({"resource": resource, "name": label, "id": id, "result": result})),
+            false => self.bar.suspend(|| say(&format!("{resource} {label}: {result}\n"))),
         }
-        Ok(id)
     }
 
     fn find(&self, resource: &str, names: &[(&str, &str)]) -> Result<Option<Value>, Failure> {
