@@ -1,6 +1,6 @@
 //! End-to-end tests of Tandem. `tidy` holds the tree against the rules of the house; `relay` runs media sessions and
-//! their anchor against real rtpengines; `system` runs the real binary
-//! against real peers (SIPp, baresip, rtpengine, tshark). Start them with `tests/run`, which installs what they need.
+//! their anchor against real rtpengines; `system` runs the real binary against real peers (SIPp, baresip, rtpengine,
+//! tshark). Start them with `tests/run`, which installs what they need.
 
 use std::path::PathBuf;
 
