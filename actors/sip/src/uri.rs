@@ -258,10 +258,5 @@ const ALLOWED: [bool; 256] = {
     table
 };
 
-/// Where the first byte stands that no URI may hold.
-pub(crate) fn forbidden(text: &[u8]) -> Option<usize> {
-    find([b'<', b'>', b'"'], text).or_else(|| text.iter().position(|&byte| !ALLOWED[byte as usize]))
-}
-
 #[cfg(test)]
 mod tests;
