@@ -1,3 +1,7 @@
+//! The anchor with the world around it.
+
+mod weather;
+
 use fabric::{NodeId, Thread, Trace};
 
 use super::*;
