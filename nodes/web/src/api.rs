@@ -38,15 +38,19 @@ pub struct Api {
     settings: ApiSettings,
     users: Arc<Users>,
     guard: Guard,
-    /// Changes are one at a time, so that If-Match and PATCH see what they change.
-    writing: tokio::sync::Mutex<()>,
+    /// Changes of an entity are one at a time, so that If-Match and PATCH see what they change: a lock for each of some groups of entities.
+    turns: [tokio::sync::Mutex<()>; TURNS],
 }
+
+/// Groups of entities that are changed independently, count.
+const TURNS: usize = 64;
 
 /// The router of the API. Errors: the user whose password hash cannot be read, and why.
 pub fn router(switch: Arc<Switch>, settings: ApiSettings) -> Result<Router, (String, String)> {
     let users = Arc::new(Users::new(&settings.users)?);
     let guard = Guard::new(settings.failures_max, settings.ban_s, settings.ban_max_s);
-    let api = Arc::new(Api { switch, settings, users, guard, writing: tokio::sync::Mutex::default() });
+    let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
+    let api = Arc::new(Api { switch, settings, users, guard, turns });
     Ok(Router::new().fallback(handle).with_state(api))
 }
 
@@ -155,7 +159,7 @@ impl Api {
             Verb::Patch => self.body(request, &["application/json-patch+json"]).await?,
             _ => Value::Null,
         };
-        let _turn = self.writing.lock().await;
+        let _turn = self.turn(resource, id).lock().await;
         let present = self.entity(resource, id).await?;
         precondition(&headers, resource, &present)?;
         if verb == Verb::Delete {
@@ -166,6 +170,11 @@ impl Api {
         let fields = schema::validate(resource, body)?;
         let changed = self.replace(resource.which, id, fields).await?;
         Ok(prefer.response(StatusCode::OK, resource, &changed))
+    }
+
+    fn turn(&self, resource: &Resource, id: &str) -> &tokio::sync::Mutex<()> {
+        let hash = fabric::hash::hash64(&[0; 16], &[resource.name.as_bytes(), id.as_bytes()]);
+        &self.turns[hash as usize % TURNS]
     }
 
     async fn entity(&self, resource: &Resource, id: &str) -> Result<Entity, Problem> {

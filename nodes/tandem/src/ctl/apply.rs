@@ -124,11 +124,13 @@ impl Applier<'_> {
 
     /// Several at a time: the switch commits what comes together in one go.
     fn subscribers(&mut self, wanted: Vec<Map<String, Value>>) -> Result<(), Failure> {
-        for (round, group) in wanted.chunks(GROUP).enumerate() {
+        // A short file is done in order, so that its entities get their numbers in order.
+        let size = if wanted.len() < LONG { 1 } else { GROUP };
+        for (round, group) in wanted.chunks(size).enumerate() {
             let this = &*self;
             let results: Vec<Result<Applied, Failure>> = std::thread::scope(|scope| {
                 let workers = group.iter().enumerate().map(|(place, fields)| {
-                    let entry = format!("subscribers[{}]", round * GROUP + place);
+                    let entry = format!("subscribers[{}]", round * size + place);
                     scope.spawn(move || this.subscriber(fields.clone(), &entry))
                 });
                 let workers: Vec<_> = workers.collect();

@@ -123,7 +123,10 @@ fn body(resource: &Resource, media: &str) -> Value {
 fn answers(good: &[(&str, &str)], resource: &Resource, page: bool) -> Value {
     let mut all = Map::new();
     for (code, about) in good {
-        let schema = if page {
+        // Definitions are one object, not a page of entities.
+        let schema = if page && resource.fields.is_empty() {
+            json!({"type": "object", "additionalProperties": {"type": "object"}})
+        } else if page {
             json!({"type": "object", "properties": {
                 "total_count": {"type": "integer"},
                 "_links": {"type": "object"},
