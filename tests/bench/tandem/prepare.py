@@ -39,9 +39,6 @@ without_relay = "{'refuse' if relay else 'unanchored'}"
 [control]
 listen = "{o.control}"
 
-[api]
-listen = ""
-
 [trace]
 messages_max = 0
 
