@@ -166,7 +166,8 @@ pub fn pick<'a>(
 }
 
 struct Fields<'a> {
-    fields: [Option<(&'static str, Cow<'a, [u8]>)>; NAMES.len()],
+    /// Values in the order of `NAMES`.
+    values: [Option<Cow<'a, [u8]>>; NAMES.len()],
 }
 
 /// The parameters we read; others are passed over.
@@ -193,7 +194,7 @@ impl<'a> Fields<'a> {
         if !value[..end].eq_ignore_ascii_case(b"digest") {
             return Err(AuthError::Scheme);
         }
-        let mut fields = Fields { fields: [const { None }; NAMES.len()] };
+        let mut fields = Fields { values: [const { None }; NAMES.len()] };
         let mut rest = value[end..].trim_ascii();
         for _ in 0..PARAMETERS_MAX {
             while let [b',', tail @ ..] = rest {
@@ -215,23 +216,20 @@ impl<'a> Fields<'a> {
             let Some(place) = NAMES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes())) else {
                 continue;
             };
-            if fields.fields[place].is_some() {
+            if fields.values[place].is_some() {
                 return Err(AuthError::Duplicate(NAMES[place]));
             }
             if text.len() > PARAMETER_BYTES_MAX {
                 return Err(AuthError::Value(NAMES[place]));
             }
-            fields.fields[place] = Some((NAMES[place], text));
+            fields.values[place] = Some(text);
         }
         if rest.is_empty() { Ok(fields) } else { Err(AuthError::Syntax) }
     }
 
     fn take(&mut self, name: &'static str) -> Option<Cow<'a, [u8]>> {
-        self.fields
-            .iter_mut()
-            .find(|field| field.as_ref().is_some_and(|(known, _)| *known == name))?
-            .take()
-            .map(|(_, text)| text)
+        let place = NAMES.iter().position(|known| *known == name)?;
+        self.values[place].take()
     }
 
     fn need(&mut self, name: &'static str) -> Result<Cow<'a, [u8]>, AuthError> {

@@ -250,10 +250,8 @@ impl Media {
     /// An answer nobody waits for any more. If it opened a session that is not the present one, that one must go.
     fn on_late(&mut self, thread: Thread, relayed: &RelayDone, now: Now) {
         let generation = (thread.0 >> 32) as u16;
-        let ours = generation == self.generation
-            && (self.relay.is_none() || self.relay == Some(relayed.relay))
-            && self.ending.is_none();
-        if !relayed.sdp.is_empty() && !(ours && self.relay.is_some()) {
+        let present = generation == self.generation && self.relay == Some(relayed.relay) && self.ending.is_none();
+        if !relayed.sdp.is_empty() && !present {
             debug!(call = %self.key, relay = relayed.relay, "a session opened too late");
             self.chores.add(Some(relayed.relay), generation, Box::default(), now.instant, &self.settings);
         }

@@ -3,6 +3,7 @@
 mod ending;
 mod faults;
 mod flows;
+mod weather;
 
 use std::time::Duration;
 
