@@ -1,6 +1,8 @@
 //! Boot and end of a node.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +85,8 @@ pub struct Node {
     ports: Ports,
     api: Option<Serving>,
     control: Option<Serving>,
+    /// Held as long as the node lives.
+    _lock: File,
 }
 
 /// Handles of the ports.
@@ -102,6 +106,7 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| format!("cannot make the data directory {}: {error}", config.data_dir.display()))?;
+        let lock = lock(&config.data_dir)?;
         let home = Home::new(NodeId(config.node), secret::load(&config.secret_file())?, config.shards);
         let founder = Arc::new(Roles::new(home, role_settings(&config)));
         let exchange = Exchange::new(home.node, founder, clock.clone(), config.shell.clone());
@@ -114,7 +119,7 @@ impl Node {
             node: facts,
             ask_timeout: Duration::from_millis(config.api.ask_timeout_ms.max(config.control.ask_timeout_ms)),
         });
-        let mut node = Node { config, switch, ports, api: None, control: None };
+        let mut node = Node { config, switch, ports, api: None, control: None, _lock: lock };
         node.serve().await?;
         info!(name = %node.config.name, node = node.config.node, listeners = ?node.listeners(), api = ?node.api_address(), control = ?node.control_address(), "tandem runs");
         Ok(node)
@@ -130,7 +135,7 @@ impl Node {
         }
         if let Some(listen) = self.config.api.listen {
             let (certificate, key) = self.config.certificate();
-            let tls = web::serve::tls(listen, &certificate, &key).await?;
+            let tls = web::serve::tls(listen, &certificate, &key)?;
             let settings = self.config.api.clone();
             let limits = limits(settings.connections_max, settings.header_timeout_ms);
             let router = web::api::router(self.switch.clone(), settings)
@@ -207,6 +212,14 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Calls that are looked at while stopping, count.
 const SETTLING_MAX: usize = 100_000;
+
+/// Takes the data directory for this process: a second switch would end the first one's calls as lost.
+fn lock(data_dir: &Path) -> Result<File, BootError> {
+    let path = data_dir.join("lock");
+    let file = File::create(&path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    file.try_lock().map_err(|error| format!("{} is in use by another switch ({error})", data_dir.display()))?;
+    Ok(file)
+}
 
 fn limits(connections_max: usize, header_timeout_ms: u64) -> Limits {
     Limits { connections_max, header_timeout: Duration::from_millis(header_timeout_ms) }

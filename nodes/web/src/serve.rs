@@ -13,6 +13,9 @@ use axum_server::Handle;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -43,16 +46,16 @@ pub fn serve(address: SocketAddr, tls: Option<RustlsConfig>, limits: Limits, rou
     let handle = Handle::new();
     let door = Door { seats: Arc::new(Semaphore::new(limits.connections_max)) };
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let plain = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
+    let plain = axum_server::from_tcp(listener)?.handle(handle.clone());
     let task = match tls {
         Some(tls) => {
             let acceptor = RustlsAcceptor::new(tls).handshake_timeout(limits.header_timeout).acceptor(door);
-            let mut server = plain.acceptor(acceptor);
+            let mut server = plain.acceptor(acceptor).http1_only();
             patient(server.http_builder(), limits.header_timeout);
             tokio::spawn(async move { ended(address, server.serve(service).await) })
         }
         None => {
-            let mut server = plain.acceptor(door);
+            let mut server = plain.acceptor(door).http1_only();
             patient(server.http_builder(), limits.header_timeout);
             tokio::spawn(async move { ended(address, server.serve(service).await) })
         }
@@ -101,14 +104,23 @@ impl<S> Accept<TcpStream, S> for Door {
 /// TLS configuration from the PEM files; makes a self-signed pair there when both are absent.
 ///
 /// Errors: a text that names the file.
-pub async fn tls(listen: SocketAddr, certificate: &Path, key: &Path) -> Result<RustlsConfig, String> {
+pub fn tls(listen: SocketAddr, certificate: &Path, key: &Path) -> Result<RustlsConfig, String> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     if !certificate.exists() && !key.exists() {
         make_certificate(listen, certificate, key)?;
         tracing::info!(certificate = %certificate.display(), "made a self-signed certificate for the API");
     }
-    let config = RustlsConfig::from_pem_file(certificate, key).await;
-    config.map_err(|error| format!("cannot load {} with {}: {error}", certificate.display(), key.display()))
+    let fail = |error: &dyn std::fmt::Display| {
+        format!("cannot load {} with {}: {error}", certificate.display(), key.display())
+    };
+    let chain = CertificateDer::pem_file_iter(certificate).map_err(|error| fail(&error))?;
+    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| fail(&error))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| fail(&error))?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
+    let mut config = config.map_err(|error| fail(&error))?;
+    // HTTP/2 is not spoken, so it is not offered.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(RustlsConfig::from_config(Arc::new(config)))
 }
 
 fn make_certificate(listen: SocketAddr, certificate: &Path, key: &Path) -> Result<(), String> {

@@ -78,7 +78,18 @@ impl Stage {
         let api = format!("https://{}", node.api_address().expect("an API"));
         let control = format!("http://{}", node.control_address().expect("a control port"));
         let sip = node.sip_address(0).expect("a listener");
-        Stage { node: Some(node), runtime, agent, api, control, sip, folder }
+        let stage = Stage { node: Some(node), runtime, agent, api, control, sip, folder };
+        stage.wait_until_ready();
+        stage
+    }
+
+    /// Bindings load after the sockets have opened.
+    fn wait_until_ready(&self) {
+        let start = std::time::Instant::now();
+        while self.control("GET", "/ready", Value::Null).status != 200 {
+            assert!(start.elapsed() < Duration::from_secs(10), "the node is not ready");
+            std::thread::yield_now();
+        }
     }
 
     /// A request to the API as the administrator.

@@ -250,7 +250,11 @@ fn banned_addresses() {
     assert_eq!((&one["ip"], &one["reason"]), (&json!("192.0.2.9"), &json!("test")));
     assert_eq!(stage.api("GET", "/api/bannedips/", Value::Null).body["total_count"], 1);
     let six = stage.api("POST", "/api/bannedips/", json!({"ip": "2001:db8::9"}));
-    assert_eq!((six.status, six.header("location")), (201, "/api/bannedips/2001:db8::"), "IPv6 hosts are banned by their /64");
+    assert_eq!(
+        (six.status, six.header("location")),
+        (201, "/api/bannedips/2001:db8::"),
+        "IPv6 hosts are banned by their /64"
+    );
     assert_eq!(stage.api("DELETE", six.header("location"), Value::Null).status, 204);
     assert_eq!(stage.api("DELETE", "/api/bannedips/192.0.2.9", Value::Null).status, 204);
     assert_eq!(stage.api("GET", "/api/bannedips/192.0.2.9", Value::Null).status, 404);

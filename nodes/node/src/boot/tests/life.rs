@@ -40,6 +40,19 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
+fn a_data_directory_serves_one_switch() {
+    let stage = Stage::new();
+    let text = format!(
+        "data_dir = \"{}\"\n[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:0\"\n[control]\nlisten = \"127.0.0.1:0\"\n",
+        stage.folder.display()
+    );
+    let config = Config::parse(&text).expect("a configuration");
+    let failed = stage.runtime.block_on(Node::start(config, LogLevel::none()));
+    let error = failed.err().expect("the directory is taken").to_string();
+    assert!(error.contains("is in use by another switch"), "{error}");
+}
+
+#[test]
 fn options_to_the_switch_are_answered() {
     let stage = Stage::new();
     let answer = stage.sip(&phone(), "OPTIONS", &format!("sip:{}", stage.sip), 1, "");
