@@ -244,16 +244,22 @@ fn padded(text: &[u8]) -> [u64; 3] {
 
 /// The place of the first colon in a window.
 #[inline]
-fn first_colon(words: [u64; 3]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    for (place, word) in words.into_iter().enumerate() {
-        let other = word ^ (ONES * b':' as u64);
-        let zeros = other.wrapping_sub(ONES) & !other & (ONES * 0x80);
-        if zeros != 0 {
-            return Some(place * 8 + zeros.trailing_zeros() as usize / 8);
-        }
+fn first_colon([first, second, third]: [u64; 3]) -> Option<usize> {
+    let place = |zeros: u64| zeros.trailing_zeros() as usize / 8;
+    match (colons(first), colons(second), colons(third)) {
+        (0, 0, 0) => None,
+        (0, 0, zeros) => Some(16 + place(zeros)),
+        (0, zeros, _) => Some(8 + place(zeros)),
+        (zeros, _, _) => Some(place(zeros)),
     }
-    None
+}
+
+/// The high bit of every byte that is a colon; exact up to the first one.
+#[inline]
+fn colons(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let other = word ^ (ONES * b':' as u64);
+    other.wrapping_sub(ONES) & !other & (ONES * 0x80)
 }
 
 /// Two Content-Length fields never count as one, even when they agree: RFC 3261 18.3, smuggling.

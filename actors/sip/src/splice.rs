@@ -347,6 +347,9 @@ impl<'a> Edits<'a> {
     }
 
     fn retain(&mut self, keep: impl Fn(&Edit<'a>) -> bool) {
+        if self.as_slice().iter().all(&keep) {
+            return;
+        }
         if !self.spilled.is_empty() {
             self.spilled.retain(keep);
             if self.spilled.is_empty() {
