@@ -145,3 +145,6 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), String> {
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;
