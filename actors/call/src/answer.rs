@@ -217,15 +217,16 @@ impl Call {
         let identity = self.identity;
         let Some(flow) = self.transactions.flow_of(tx) else { return };
         let view = response.view();
-        // The dialog needs of the INVITE only what its response repeats.
+        let Ok(cseq) = view.cseq().map(|cseq| cseq.number) else { return };
+        // The dialog needs of the INVITE only what its response repeats; a BYE must come after every PRACK that was sent
+        // in the early dialog, whose numbers are forgotten (RFC 3261 12.2.1.1).
         let invite = Builder::request(Method::Invite, b"sip:invalid")
             .copy(&view, Name::From)
             .copy(&view, Name::To)
             .copy(&view, Name::CallId)
-            .copy(&view, Name::CSeq)
+            .header(Name::CSeq, format!("{} INVITE", cseq.saturating_add(FORGOTTEN_REQUESTS_MAX)))
             .build();
         let Ok(mut dialog) = Dialog::uac(&invite.view(), &view) else { return };
-        let cseq = dialog.local_cseq();
         let (_, via) = self.transactions.reserve(&identity, leg, &flow);
         let ack = dialog.ack(cseq, &hop(&via, "")).build();
         self.transactions.acknowledge(Some(tx), ack, flow, desk);
@@ -242,3 +243,6 @@ impl Call {
         self.say_bye(id, Which::Callee, desk);
     }
 }
+
+/// Requests that an early dialog may have seen before it was forgotten, count.
+const FORGOTTEN_REQUESTS_MAX: u32 = 100;

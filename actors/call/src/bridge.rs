@@ -73,7 +73,8 @@ impl Call {
         check::extensions(&view)?;
         check::body(&view, &settings)?;
         if pair.is_ending() {
-            return Err(reject::no_dialog());
+            // Our BYE is on its way, or was lost on it: what comes meanwhile ends as it does with a BYE (RFC 3261 15.1.2).
+            return Err(Reject::new(Status::REQUEST_TERMINATED));
         }
         let way = way_of(pair, which, request, &settings, leg_busy)?;
         let end = pair.end_mut(which);

@@ -42,6 +42,8 @@ pub(crate) struct Stage {
     /// Answers of these rooms are kept until `release`.
     pub held_rooms: Vec<&'static str>,
     held: VecDeque<Envelope>,
+    /// Allocations that the call has made while it handled letters.
+    pub allocations: usize,
     log: Vec<String>,
 }
 
@@ -69,6 +71,7 @@ impl Stage {
             broken: Vec::new(),
             held_rooms: Vec::new(),
             held: VecDeque::new(),
+            allocations: 0,
             log: Vec::new(),
         };
         for (number, user) in ["alice", "bob", "carol", "dave"].into_iter().enumerate() {
@@ -234,7 +237,9 @@ impl Stage {
     fn post(&mut self, envelope: Envelope) {
         let mut out = Outbox::new(Address::Call(self.key));
         out.open(envelope.to, Some(&envelope));
+        let before = heap::allocations();
         self.call.handle(envelope, self.now, &mut out);
+        self.allocations += heap::allocations() - before;
         for envelope in out.take() {
             self.serve(envelope);
         }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fabric::Machine;
+use sip::Method;
 
 use super::Talk;
 use crate::Call;
-use crate::testing::heap::{allocations, live};
+use crate::testing::heap::live;
 
 #[test]
 fn a_held_call_is_small() {
@@ -24,9 +25,10 @@ fn a_held_call_is_small() {
 
 #[test]
 fn a_call_is_cheap() {
-    let before = allocations();
-    let talk = Talk::begin();
-    let count = allocations() - before;
-    println!("{count} allocations for the stage and a call");
-    drop(talk);
+    let Talk { mut stage, mut alice, bob, mut alices, .. } = Talk::begin();
+    stage.send("alice", &alice.inside(&mut alices, Method::Bye, ""));
+    let bye = stage.last("bob");
+    stage.send("bob", &bob.reply(&bye, 200, "", ""));
+    println!("{} allocations for a whole call with digest", stage.allocations);
+    assert!(stage.allocations <= 400, "{}", stage.allocations);
 }
