@@ -88,8 +88,14 @@ demo_call() {
     sleep 0.5 # tshark writes what it has; it offers no flush
     kill -INT "$capture"; wait "$capture" 2>/dev/null
     "$tandem" ctl trace --last
-    packets() { tshark -r "$folder/rtp.pcap" -d udp.port==10000-40000,rtp -Y "rtp && udp.srcport >= 30000 && ip.dst == $1" 2>/dev/null | wc -l; }
-    to_alice=$(packets 127.20.0.1) to_bob=$(packets 127.20.0.2)
+    # A phone's audio port stands in the description it sent; its address may be any of this machine's.
+    local ports
+    ports=$("$tandem" ctl --json trace --last | perl -MJSON::PP -0777 -ne '
+        for (@{decode_json($_)->{messages}}) {
+            print "$2\n" if $_->{inbound} && $_->{text} =~ /^(INVITE|SIP\/2\.0 200).*?m=audio (\d+)/s;
+        }' | uniq)
+    packets() { tshark -r "$folder/rtp.pcap" -d udp.port==10000-40000,rtp -Y "rtp && udp.srcport >= 30000 && udp.dstport == ${1:-0}" 2>/dev/null | wc -l; }
+    to_alice=$(packets "$(sed -n 1p <<<"$ports")") to_bob=$(packets "$(sed -n 2p <<<"$ports")")
     hear_alice=$(pitch "$(ls "$folder"/alice/dump-*-dec.wav 2>/dev/null | head -1)")
     hear_bob=$(pitch "$(ls "$folder"/bob/dump-*-dec.wav 2>/dev/null | head -1)")
     printf '\nRTP packets through rtpengine:  to alice %s, to bob %s\n' "$to_alice" "$to_bob"
