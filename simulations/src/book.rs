@@ -84,6 +84,8 @@ pub(crate) struct Served {
     /// To tags, one for each early dialog, with the last RSeq in it.
     tags: BTreeMap<Vec<u8>, u32>,
     last: Option<(u64, u16)>,
+    /// It came without a To tag.
+    opens: bool,
 }
 
 /// A request of the switch.
@@ -246,11 +248,21 @@ impl Book {
         ladder.push(Rung { at_ms, device, inbound, edge, call_id, text });
     }
 
-    /// The ladder of an attempt, or of a device's messages outside calls.
-    pub fn ladder(&self, attempt: Option<usize>) -> String {
+    /// The ladder of an attempt.
+    pub fn ladder(&self, attempt: usize) -> String {
+        self.rungs(|rung| self.calls.get(&rung.call_id) == Some(&attempt))
+    }
+
+    /// What a phone said and heard outside of calls, around a moment.
+    pub fn ladder_of_device(&self, device: usize, at_ms: u64) -> String {
+        self.rungs(|rung| {
+            rung.device == device && rung.at_ms.abs_diff(at_ms) < 40_000 && !self.calls.contains_key(&rung.call_id)
+        })
+    }
+
+    fn rungs(&self, wanted: impl Fn(&Rung) -> bool) -> String {
         let mut out = String::new();
-        let rungs = self.ladder.iter().flatten();
-        for rung in rungs.filter(|rung| self.calls.get(&rung.call_id).copied() == attempt || attempt.is_none()) {
+        for rung in self.ladder.iter().flatten().filter(|rung| wanted(rung)) {
             let arrow = match (rung.inbound, rung.edge) {
                 (true, false) => "phone -> ",
                 (true, true) => "      -> switch",
@@ -278,11 +290,12 @@ impl Book {
             let served = self.served.entry((device, branch.clone(), method.to_owned())).or_default();
             served.copies += 1;
             let first = served.copies == 1;
-            self.count(first, method);
             let inside = view.to().is_ok_and(|to| to.tag().is_some());
+            served.opens = !inside;
             if method == Method::Invite && first && inside {
                 self.dialogs.entry((device, call_id.clone())).or_default().theirs = Some((branch, now_ms));
             }
+            self.count(first, method);
             if method == Method::Bye
                 && let Some(attempt) = self.calls.get(&call_id).copied()
             {
@@ -473,6 +486,11 @@ impl Book {
         if status >= 200 {
             served.last = Some((bytes, status));
         }
+        let in_dialog = view.to().is_ok_and(|to| to.tag().is_some()) && !served.opens;
+        let early = matches!(method, Method::Prack | Method::Bye | Method::Cancel);
+        if matches!(status, 408 | 481) && in_dialog && !early && !self.is_ending(attempt) {
+            wrongs.push((7, format!("{what} inside a dialog that is alive")));
+        }
         if status >= 200 && method == Method::Invite {
             let inside =
                 view.to().is_ok() && self.dialogs.get(&(device, call_id.clone())).is_some_and(|d| d.theirs.is_some());
@@ -543,10 +561,7 @@ impl Book {
                 self.rebooted.insert(device, now_ms);
             }
             Note::Wrong { invariant, attempt, what } => {
-                // After a restart the phone itself does not know its calls.
-                if invariant != 7 || !self.was_away(attempt) {
-                    self.fail(invariant, now_ms, attempt, format!("device {device}: {what}"));
-                }
+                self.fail(invariant, now_ms, attempt, format!("device {device}: {what}"));
             }
         }
     }
@@ -556,7 +571,9 @@ impl Book {
         let crowded = self.plan.users[plan.user].devices.len() > CONTACTS_MAX;
         let expected = match status {
             0 => true,
-            401 | 403 => plan.wrong_password || crowded,
+            // A request that failed for the store has spent its nonce.
+            401 => plan.wrong_password || self.plan.store_sick.is_some(),
+            403 => plan.wrong_password || crowded,
             500..=599 => self.plan.store_sick.is_some(),
             _ => false,
         };
@@ -606,6 +623,12 @@ impl Book {
                 format!("device {device}: {method} reached the switch {copies} times, no answer"),
             );
         }
+    }
+
+    /// Whether somebody has hung up, or a phone of this call may not know it any more.
+    fn is_ending(&self, attempt: Option<usize>) -> bool {
+        let Some(facts) = attempt.map(|attempt| &self.facts[attempt]) else { return true };
+        facts.bye_in_ms.is_some() || facts.bye_out_ms.is_some() || self.was_away(attempt)
     }
 
     /// Whether a phone of this attempt was cut off, silent or restarted.

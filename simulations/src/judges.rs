@@ -75,7 +75,7 @@ fn conservation(book: &mut Book, script: &Attempt, facts: &Facts) {
     let caller = &plan.devices[script.caller];
     let sick = plan.store_sick.is_some() || plan.relay_sick.is_some() || plan.relay_restart.is_some();
     if caller.wrong_password {
-        if !matches!(status, 0 | 403 | 407 | 487) {
+        if !matches!(status, 0 | 403 | 407 | 487) && !(sick && matches!(status, 500 | 503 | 504)) {
             book.fail(0, at, attempt, format!("{status} for a caller with a wrong password"));
         }
         return;
@@ -185,7 +185,7 @@ fn ended(book: &mut Book, script: &Attempt, facts: &Facts) {
     // I15: who ended it? If no phone did, it was the switch, and then not before its time.
     let phones = facts.hung_up.iter().map(|(at, _)| *at).min();
     if phones.is_none_or(|at| at > down) && !away && facts.timed_out.is_empty() {
-        let talked = down - up;
+        let talked = down - facts.ok_to_caller_ms.unwrap_or(up);
         let longest = u64::from(plan.length_max_s) * 1_000;
         let session = u64::from(plan.session_expires_s.min(plan.length_max_s)) * 1_000;
         if talked + 1_000 < longest.min(session) {

@@ -101,12 +101,20 @@ impl World {
         let mut shown = std::collections::BTreeSet::new();
         let mut out = String::new();
         for wrong in self.book.violations.iter().take(LADDERS_MAX) {
-            if let Some(attempt) = wrong.attempt
-                && shown.insert(attempt)
-            {
-                out.push_str(&format!("--- {:?}\n", self.plan.attempts[attempt]));
-                out.push_str(&format!("--- {:?}\n", self.book.facts[attempt]));
-                out.push_str(&self.book.ladder(Some(attempt)));
+            match wrong.attempt {
+                Some(attempt) if shown.insert(attempt) => {
+                    out.push_str(&format!("--- {:?}\n", self.plan.attempts[attempt]));
+                    out.push_str(&format!("--- {:?}\n", self.book.facts[attempt]));
+                    out.push_str(&self.book.ladder(attempt));
+                }
+                Some(_) => {}
+                None => {
+                    let number = wrong.what.strip_prefix("device ").and_then(|rest| rest.split([':', ' ']).next());
+                    if let Some(device) = number.and_then(|number| number.parse().ok()) {
+                        out.push_str(&format!("--- device {device}: {:?}\n", self.plan.devices[device]));
+                        out.push_str(&self.book.ladder_of_device(device, wrong.at_ms));
+                    }
+                }
             }
         }
         out

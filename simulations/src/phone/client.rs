@@ -175,7 +175,7 @@ impl Phone {
             Purpose::Reinvite => self.reinvite_done(line, message, status, hand),
             Purpose::Bye => self.line_over(line, hand),
             Purpose::Page(attempt) => hand.notes.push(Note::Final { attempt, status }),
-            Purpose::Other if status == 481 || status == 408 => self.line_gone(line, status, hand),
+            Purpose::Other if status == 481 || status == 408 => self.line_gone(line, hand),
             Purpose::Cancel | Purpose::Prack | Purpose::Other => {}
         }
     }

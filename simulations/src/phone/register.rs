@@ -15,6 +15,9 @@ pub(super) struct Registering {
     pub cseq: u32,
     generation: u64,
     leaving: bool,
+    /// One REGISTER at a time (RFC 3261 10.2); whether another is to follow.
+    pending: bool,
+    again: bool,
     refused: u32,
     pub held: Option<Held>,
 }
@@ -51,6 +54,11 @@ impl Phone {
     }
 
     fn send_register(&mut self, expires_s: u32, hand: &mut Hand) {
+        if self.registering.pending {
+            self.registering.again = true;
+            return;
+        }
+        self.registering.pending = true;
         if self.registering.call_id.is_empty() {
             self.registering.call_id = self.new_call_id();
             self.registering.tag = self.tag();
@@ -83,6 +91,15 @@ impl Phone {
         self.launch(request, Purpose::Register, None, hand);
     }
 
+    /// The REGISTER under way is done; what waited for it goes out.
+    fn register_done(&mut self, hand: &mut Hand) {
+        self.registering.pending = false;
+        if std::mem::take(&mut self.registering.again) {
+            let expires = if self.registering.leaving { 0 } else { self.device.expires_s };
+            self.send_register(expires, hand);
+        }
+    }
+
     pub(super) fn registered(&mut self, message: &Message, status: u16, hand: &mut Hand) {
         if status != 200 {
             return self.register_failed(Some(status), hand);
@@ -100,11 +117,12 @@ impl Phone {
         }
         self.registering.refused = 0;
         let until_ms = lifetime.map(|seconds| hand.now_ms + u64::from(seconds) * 1_000);
-        let asked = if self.registering.leaving { 0 } else { self.device.expires_s };
+        let asked = if self.registering.leaving && !self.registering.again { 0 } else { self.device.expires_s };
         if lifetime.is_some_and(|seconds| seconds > asked.max(60)) {
             self.wrong(hand, 16, None, format!("bound for {lifetime:?} s, asked for {asked} s"));
         }
-        if lifetime.is_none() && !self.registering.leaving {
+        let stays = !self.registering.leaving || self.registering.again;
+        if lifetime.is_none() && stays {
             self.wrong(hand, 16, None, "200 to REGISTER without our contact".to_owned());
         }
         hand.notes.push(Note::Bound { until_ms, contacts });
@@ -113,6 +131,7 @@ impl Phone {
             let generation = self.registering.generation;
             hand.after(u64::from(seconds) * 500, What::Refresh, generation);
         }
+        self.register_done(hand);
     }
 
     /// `None`: no answer.
@@ -120,6 +139,7 @@ impl Phone {
         hand.notes.push(Note::Unbound { status: status.unwrap_or(0) });
         self.registering.held = None;
         self.registering.refused += 1;
+        self.register_done(hand);
         if self.registering.leaving || self.registering.refused > 2 {
             return;
         }

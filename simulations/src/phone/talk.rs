@@ -80,7 +80,7 @@ impl Phone {
                 };
                 hand.after(wait, What::Retry, id);
             }
-            481 | 408 => self.line_gone(Some(id), status, hand),
+            481 | 408 => self.line_gone(Some(id), hand),
             _ => {}
         }
     }
@@ -216,12 +216,12 @@ impl Phone {
         }
     }
 
-    /// 481 or 408 inside a dialog: RFC 3261 12.2.1.2.
-    pub(super) fn line_gone(&mut self, line: Option<u64>, status: u16, hand: &mut Hand) {
-        let Some(line) = line.and_then(|line| self.line(line)) else { return };
-        let (id, attempt, over) = (line.id, line.attempt, line.stage == Stage::Over || line.bye_sent);
-        if !over {
-            self.wrong(hand, 7, attempt, format!("{status} inside a dialog that is alive"));
+    /// 481 or 408 inside a dialog ends it: RFC 3261 12.2.1.2.
+    pub(super) fn line_gone(&mut self, line: Option<u64>, hand: &mut Hand) {
+        if let Some(line) = line.and_then(|line| self.line(line))
+            && line.stage != Stage::Over
+        {
+            let id = line.id;
             self.hang_up(id, hand);
         }
     }
