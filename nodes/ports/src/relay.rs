@@ -52,6 +52,8 @@ pub async fn start(settings: Settings, post: Arc<dyn Post>, home: &Home) -> Resu
         let opened = async {
             let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await?;
             socket.connect(relay).await?;
+            // A fresh socket does not know yet that it can send, and `try_send` believes it.
+            socket.writable().await?;
             Ok::<_, std::io::Error>(socket)
         };
         sockets.push(opened.await.map_err(|e| StartError::new(format!("cannot reach relay {relay} from {local}"), e))?);

@@ -117,6 +117,8 @@ pub(crate) async fn start(
                 .and_then(|io| Ok((io.local_addr()?, UdpSocket::from_std(io)?)))
                 .map_err(|e| StartError::new(format!("cannot listen on udp {address}"), e))?;
             let (bound, io) = opened;
+            // A fresh socket does not know yet that it can send, and `try_send_to` believes it.
+            io.writable().await.map_err(|e| StartError::new(format!("cannot listen on udp {bound}"), e))?;
             address = bound;
             sockets[usize::from(number)].push(Arc::new(Socket {
                 io,
