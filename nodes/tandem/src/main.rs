@@ -1,4 +1,15 @@
 //! `tandem`: the switch and its operator's commands in one binary.
+//!
+//! | command | what |
+//! |---|---|
+//! | `solo --config FILE` | runs a switch with all roles until SIGTERM or Ctrl-C |
+//! | `check FILE` | says what is wrong with a configuration, and on which line |
+//! | `hash-password` | makes the text that stands for a password under `[api.users]` |
+//! | `ctl ...` | asks a running switch on its control port: tables that fit the terminal, or `--json` |
+//! | `ctl trace` | a call as a ladder; a line a message where the terminal is too narrow for columns |
+//! | `ctl apply FILE.yml` | provisions through the API; what is there already is updated, nothing is made twice |
+//!
+//! Exit status: 0 done, 1 refused, 2 wrong usage, 3 the switch cannot be reached.
 
 mod ctl;
 mod http;
@@ -10,6 +21,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// A call is made of thousands of small, short-lived pieces: this allocator costs a third less of them than the C library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A carrier SIP switch made of actors.
 #[derive(Parser)]

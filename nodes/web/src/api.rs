@@ -113,7 +113,7 @@ impl Api {
             [] => root(request.method()),
             ["openapi.json"] => described(request.method()),
             [name] => self.collection(known(name)?, request).await,
-            [name, id] => self.item(known(name)?, &id.to_owned(), request).await,
+            [name, id] => self.item(known(name)?, id, request).await,
             _ => Err(Problem::new(StatusCode::NOT_FOUND, "No such resource.")),
         }
     }

@@ -139,7 +139,7 @@ impl Switch {
     /// Changes bindings at the operator's word.
     pub async fn bind(&self, aor: &str, call_id: &str, change: BindChange) -> Result<Vec<Binding>, Failed> {
         // The second is a number that rises from change to change, as RFC 3261 10.3 step 7 asks of a CSeq.
-        let cseq = (self.now_ms() / 1000 & 0x7fff_ffff) as u32;
+        let cseq = ((self.now_ms() / 1000) & 0x7fff_ffff) as u32;
         let bind = Bind { aor: aor.into(), call_id: call_id.into(), cseq, change, contacts_max: 0 };
         match self.ask(self.home.location(aor), Letter::Bind(Box::new(bind))).await? {
             Letter::Bound(bound) => match *bound {

@@ -74,7 +74,8 @@ impl Api {
                 .ok_or_else(|| Problem::field("expires", "must be in the future"))?,
         };
         let q = fields.get("q").and_then(Value::as_f64).unwrap_or(1.0);
-        let call_id = format!("api-{}", id_of(aor, contact));
+        // A Call-ID of its own for every change: RFC 3261 10.3 step 7 then compares no CSeq.
+        let call_id = format!("api-{}-{}", id_of(aor, contact), self.switch.now_ms());
         let binding = Binding {
             contact: contact.into(),
             path: "".into(),

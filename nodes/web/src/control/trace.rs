@@ -54,9 +54,8 @@ fn text(message: &Traced) -> String {
 /// Value of the first header field with one of these names (lower case).
 fn header(text: &str, names: &[&str]) -> Option<String> {
     let head = text.split_once("\r\n\r\n").map_or(text, |(head, _)| head);
-    let found = head.lines().skip(1).find_map(|line| {
+    head.lines().skip(1).find_map(|line| {
         let (name, value) = line.split_once(':')?;
         names.contains(&name.trim().to_ascii_lowercase().as_str()).then(|| value.trim().to_owned())
-    });
-    found
+    })
 }

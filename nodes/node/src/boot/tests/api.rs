@@ -234,6 +234,9 @@ fn registrations_are_shown_made_and_ended() {
     assert_eq!(stage.api("GET", &path, Value::Null).body["q"], json!(0.25));
     assert_eq!(stage.api("DELETE", &path, Value::Null).status, 204);
     assert_eq!(list()["total_count"], 1);
+    let again =
+        stage.create("subscriberregistrations", json!({"subscriber_id": id, "contact": "sip:door@192.0.2.7:5062"}));
+    assert_eq!((again, &list()["total_count"]), (made, &json!(2)), "made again at once, with the same number");
 
     // A deleted subscriber is not reachable any more.
     assert_eq!(stage.api("DELETE", &format!("/api/subscribers/{id}"), Value::Null).status, 204);
