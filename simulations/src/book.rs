@@ -628,7 +628,8 @@ impl Book {
     /// Whether somebody has hung up, or a phone of this call may not know it any more.
     fn is_ending(&self, attempt: Option<usize>) -> bool {
         let Some(facts) = attempt.map(|attempt| &self.facts[attempt]) else { return true };
-        facts.bye_in_ms.is_some() || facts.bye_out_ms.is_some() || self.was_away(attempt)
+        let hung_up = !facts.hung_up.is_empty() || facts.bye_in_ms.is_some() || facts.bye_out_ms.is_some();
+        hung_up || self.was_away(attempt)
     }
 
     /// Whether a phone of this attempt was cut off, silent or restarted.

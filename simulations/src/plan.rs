@@ -30,8 +30,8 @@ impl Menu {
     /// The gate: everything mixed, with 10 % loss, duplication and reordering.
     pub fn mixed() -> Menu {
         Menu {
-            users: 12,
-            attempts: 40,
+            users: 14,
+            attempts: 70,
             busy_ms: 120_000,
             loss_permille: 100,
             duplicate_permille: 100,

@@ -13,7 +13,7 @@ use fabric::{Address, Envelope, Fault, FaultKind, Home, Letter, NodeId, Thread};
 
 use crate::book::Book;
 use crate::dice::Dice;
-use crate::phone::{Hand, Phone, Timer};
+use crate::phone::{Hand, Note, Phone, Timer};
 use crate::plan::{DOMAIN, Plan, START_UNIX_MS, switch_address};
 use crate::ports::{Store, resolve};
 use crate::relay::Relay;
@@ -33,6 +33,8 @@ pub struct World {
     weather: Weather,
     phones: Vec<Phone>,
     places: BTreeMap<SocketAddr, usize>,
+    /// Restarts of each phone: a stream has a number of its own after each.
+    boots: Vec<u64>,
     store: Store,
     store_last_ms: u64,
     pub relay: Relay,
@@ -58,8 +60,10 @@ struct Due {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     ToPhone(usize, Bytes),
-    ToSwitch(usize, Bytes),
+    ToSwitch(usize, Bytes, u64),
     Phone(usize, Timer),
+    /// The stream of a phone is gone: its number of restarts before.
+    Closed(usize, u64),
     Answer(usize),
     RelayRestart,
     Probe(usize),
@@ -77,6 +81,7 @@ impl World {
             weather: Weather::new(plan.seed, plan.climate.clone()),
             phones,
             places,
+            boots: vec![0; plan.devices.len()],
             store: Store::new(&plan),
             store_last_ms: 0,
             relay: Relay::new(),
@@ -137,12 +142,17 @@ impl World {
                 self.play(index, hand);
                 None
             }
-            Event::ToSwitch(index, bytes) => {
+            Event::ToSwitch(index, _, boots) if boots != self.boots[index] => None,
+            Event::ToSwitch(index, bytes, _) => {
                 self.mark(b"in", index as u64, &bytes);
                 self.book.inbound(self.now_ms, index, &bytes);
                 let flow = self.flow(index);
                 let letter = Letter::Received(Received { flow, bytes });
                 Some(Envelope::new(Address::Flow(NODE), Address::Balancer(NODE, 0), letter))
+            }
+            Event::Closed(index, boots) => {
+                let flow = self.flow_at(index, boots);
+                Some(Envelope::new(Address::Flow(NODE), Address::Balancer(NODE, 0), Letter::FlowClosed(flow)))
             }
             Event::Answer(place) => self.answers_take(place),
             Event::RelayRestart => {
@@ -204,6 +214,10 @@ impl World {
     }
 
     fn flow(&self, index: usize) -> Flow {
+        self.flow_at(index, self.boots[index])
+    }
+
+    fn flow_at(&self, index: usize, boots: u64) -> Flow {
         let device = &self.plan.devices[index];
         let stream = device.transport != Transport::Udp;
         Flow {
@@ -212,7 +226,7 @@ impl World {
             listener: u16::from(stream),
             local: switch_address(),
             remote: device.public,
-            connection: if stream { index as u64 + 1 } else { 0 },
+            connection: if stream { index as u64 + 1 + 1_000 * boots } else { 0 },
         }
     }
 
@@ -221,6 +235,10 @@ impl World {
             self.book.astray(self.now_ms, flow.remote);
             return self.answer_in(1, envelope, Letter::Returned(Fault::new(FaultKind::FlowGone, "nobody there")));
         };
+        if flow.transport != Transport::Udp && flow.connection != self.flow(index).connection {
+            // The stream ended with the phone's last restart.
+            return self.answer_in(1, envelope, Letter::Returned(Fault::new(FaultKind::FlowGone, "connection closed")));
+        }
         self.mark(b"out", index as u64, &bytes);
         self.book.outbound(self.now_ms, index, &bytes);
         let fate = self.fate(false, index, &bytes);
@@ -244,6 +262,11 @@ impl World {
 
     fn play(&mut self, index: usize, hand: Hand) {
         for note in hand.notes {
+            if note == Note::Rebooted && self.plan.devices[index].transport != Transport::Udp {
+                let boots = self.boots[index];
+                self.boots[index] += 1;
+                self.push(self.now_ms + 1, index as u64, Event::Closed(index, boots));
+            }
             self.book.note(self.now_ms, index, note);
         }
         for (at, timer) in hand.timers {
@@ -255,7 +278,8 @@ impl World {
             let bytes = message.bytes().clone();
             self.book.said(self.now_ms, index, &bytes);
             let fate = self.fate(true, index, &bytes);
-            self.deliver(fate, |bytes| Event::ToSwitch(index, bytes), bytes);
+            let boots = self.boots[index];
+            self.deliver(fate, |bytes| Event::ToSwitch(index, bytes, boots), bytes);
         }
     }
 

@@ -42,7 +42,11 @@ fn main() -> ExitCode {
     });
     let total = total.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     total.print(&wanted, start);
-    if total.bad.is_empty() && total.runs == wanted.seeds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if total.bad.is_empty() && total.runs == wanted.seeds && total.inert(&wanted).is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
@@ -150,6 +154,23 @@ impl Total {
         }
     }
 
+    /// What should have happened and never did: a menu without effect proves nothing.
+    fn inert(&self, wanted: &Wanted) -> Vec<&'static str> {
+        if wanted.seeds < 200 {
+            return Vec::new();
+        }
+        let menu = &wanted.menu;
+        let weather = [
+            ("lost", self.lost, menu.loss_permille),
+            ("duplicated", self.duplicated, menu.duplicate_permille),
+            ("reordered", self.reordered, menu.reorder_permille),
+            ("cut off", self.cut, menu.cut_permille),
+            ("killed", self.killed, menu.panic_per_million),
+        ];
+        let weather = weather.into_iter().filter(|(_, count, share)| *share > 0 && *count == 0).map(|(name, ..)| name);
+        weather.chain(self.sums.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name)).collect()
+    }
+
     fn print(&self, wanted: &Wanted, start: Instant) {
         let seconds = start.elapsed().as_secs_f64();
         println!("menu {}, seeds {} to {}", wanted.menu_name, wanted.first, wanted.first + wanted.seeds - 1);
@@ -167,6 +188,9 @@ impl Total {
         ];
         for (name, count) in rows.into_iter().chain(self.sums.iter().copied()) {
             println!("  {name:<14}{count:>12}");
+        }
+        for name in self.inert(wanted) {
+            println!("  never happened: {name}");
         }
         println!("  {:<14}{:>12}", "bad runs", self.bad.len());
         let mut by_invariant = std::collections::BTreeMap::<u8, (u64, u64)>::new();
