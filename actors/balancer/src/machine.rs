@@ -299,7 +299,10 @@ impl Balancer {
         self.counts.forwarded += 1;
         let key = to.key().unwrap_or_default();
         out.set_trace(Trace(key.0 as u64));
-        self.trace(key, true, source, message.bytes(), now, out);
+        // Answers to keep-alives would push the calls out of the tracer's ring.
+        if leg.is_none() || !matches!(to, Address::Registration(_)) {
+            self.trace(key, true, source, message.bytes(), now, out);
+        }
         let token = leg.map(Into::into);
         out.post(to, Letter::SipIn(Box::new(SipIn { message, source, token, nat, path })));
     }
@@ -365,7 +368,9 @@ impl Balancer {
         }
         self.counts.sent += 1;
         let bytes = sip.message.bytes().clone();
-        self.trace(sip.key, false, flow, &bytes, now, out);
+        if !(sip.message.is_request() && matches!(mail.from, Address::Registration(_))) {
+            self.trace(sip.key, false, flow, &bytes, now, out);
+        }
         out.forward(mail, self.home.flow(), Letter::Transmit(Transmit { flow, bytes }));
     }
 

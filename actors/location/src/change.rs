@@ -20,19 +20,33 @@ pub struct Rules {
     pub secret: [u8; 16],
 }
 
-/// Applies a demand to what is there; whether anything changed.
+/// How much a demand has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Nothing,
+    /// Only what is remembered against late requests: nothing for the store.
+    Tombstones,
+    Bindings,
+}
+
+/// Applies a demand to what is there; says how much has changed.
 ///
 /// Errors: `Reject` 500 when the REGISTER is not newer than what its Call-ID did before (10.3 steps 6 and 7),
 /// 403 when there would be too many contacts. `contents` is then to be thrown away.
-pub fn apply<'a>(contents: &mut Contents<'a>, bind: &'a Bind, rules: &Rules) -> Result<bool, Reject> {
+pub fn apply<'a>(contents: &mut Contents<'a>, bind: &'a Bind, rules: &Rules) -> Result<Effect, Reject> {
     contents.prune(rules.now);
-    let mut change = Change { contents, bind, rules, touched: Vec::new() };
-    match &bind.change {
-        BindChange::Fetch => Ok(false),
-        BindChange::RemoveAll => change.remove_all(),
-        BindChange::Contacts(contacts) => change.contacts(contacts),
-        BindChange::Remove(contact) => Ok(change.remove_by_operator(contact)),
-    }
+    let mut change = Change { contents, bind, rules, touched: Vec::new(), buried: false };
+    let bindings = match &bind.change {
+        BindChange::Fetch => false,
+        BindChange::RemoveAll => change.remove_all()?,
+        BindChange::Contacts(contacts) => change.contacts(contacts)?,
+        BindChange::Remove(contact) => change.remove_by_operator(contact),
+    };
+    Ok(match (bindings, change.buried) {
+        (true, _) => Effect::Bindings,
+        (false, true) => Effect::Tombstones,
+        (false, false) => Effect::Nothing,
+    })
 }
 
 struct Change<'c, 'a> {
@@ -41,6 +55,7 @@ struct Change<'c, 'a> {
     rules: &'c Rules,
     /// Contacts that this demand has set; naming one twice is no second CSeq.
     touched: Vec<&'a str>,
+    buried: bool,
 }
 
 impl<'a> Change<'_, 'a> {
@@ -100,7 +115,11 @@ impl<'a> Change<'_, 'a> {
                 self.contents.entries.push(new);
                 self.touched.push(new.contact);
             }
-            (None, None) => return Ok(false),
+            // It was not there, or its REGISTER comes later than its removal: then it must not come at all.
+            (None, None) => {
+                self.bury_request();
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -172,6 +191,7 @@ impl<'a> Change<'_, 'a> {
         if self.rules.tombstone_ms == 0 {
             return;
         }
+        self.buried = true;
         let until_ms = now_ms(self.rules.now) + self.rules.tombstone_ms;
         let tombstones = &mut self.contents.tombstones;
         match tombstones.iter_mut().find(|tombstone| tombstone.call_id == call_id) {

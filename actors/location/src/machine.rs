@@ -12,7 +12,7 @@ use sip::Status;
 use tracing::{debug, warn};
 
 use crate::Settings;
-use crate::change::{Rules, apply};
+use crate::change::{Effect, Rules, apply};
 use crate::record::{Contents, Entry, Record, now_ms};
 use crate::shelf::Shelf;
 
@@ -155,15 +155,19 @@ impl Location {
         }
         let rules = self.rules(now);
         let mut contents = self.shelf.get(&bind.aor).map(Record::contents).unwrap_or_default();
-        let record = match apply(&mut contents, bind, &rules) {
+        let effect = match apply(&mut contents, bind, &rules) {
             Err(reject) => return self.refuse(&mail, reject, out),
-            Ok(false) => {
-                let bound = Bound::Bindings(contents.bindings(now));
-                out.answer(&mail, Letter::Bound(Box::new(bound)));
-                return;
-            }
-            Ok(true) => Record::pack(&bind.aor, &contents),
+            Ok(effect) => effect,
         };
+        if effect != Effect::Bindings {
+            let bound = Bound::Bindings(contents.bindings(now));
+            if effect == Effect::Tombstones && self.has_room(&bind.aor) {
+                self.shelf.put(Record::pack(&bind.aor, &contents), contents.earliest_ms());
+            }
+            out.answer(&mail, Letter::Bound(Box::new(bound)));
+            return;
+        }
+        let record = Record::pack(&bind.aor, &contents);
         if !self.has_room(&bind.aor) {
             return self.refuse(&mail, Reject::new(Status::SERVICE_UNAVAILABLE), out);
         }

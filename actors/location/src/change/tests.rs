@@ -193,18 +193,35 @@ fn what_is_removed_stays_removed() {
     ] {
         let entries = vec![Entry::of(&a, start()).expect("unexpired")];
         let mut contents = Contents { entries, tombstones: Vec::new() };
-        assert_eq!(apply(&mut contents, &removal, &rules()), Ok(true), "{what}");
+        assert_eq!(apply(&mut contents, &removal, &rules()), Ok(Effect::Bindings), "{what}");
         let record = Record::pack("a@d", &contents);
         let late = add("x", 5, &["sip:a@h1"]);
         let newer = add("x", 7, &["sip:a@h1"]);
         let unrelated = add("q", 1, &["sip:q@h1"]);
         let refused = apply(&mut record.contents(), &late, &rules()).expect_err(what);
         assert_eq!(refused.status, Status::SERVER_INTERNAL_ERROR, "{what}");
-        assert_eq!(apply(&mut record.contents(), &newer, &rules()), Ok(true), "{what}: a newer one may");
-        assert_eq!(apply(&mut record.contents(), &unrelated, &rules()), Ok(true), "{what}: others may");
+        assert_eq!(apply(&mut record.contents(), &newer, &rules()), Ok(Effect::Bindings), "{what}: a newer one may");
+        assert_eq!(apply(&mut record.contents(), &unrelated, &rules()), Ok(Effect::Bindings), "{what}: others may");
         let forgotten = Rules { now: start().after(std::time::Duration::from_secs(65)), ..rules() };
-        assert_eq!(apply(&mut record.contents(), &late, &forgotten), Ok(true), "{what}: after the tombstone's end");
+        assert_eq!(
+            apply(&mut record.contents(), &late, &forgotten),
+            Ok(Effect::Bindings),
+            "{what}: after the tombstone's end"
+        );
     }
+}
+
+#[test]
+fn a_removal_that_overtakes_its_registration_wins() {
+    for removal in [remove("x", 6, &["sip:a@h1"]), demand("x", 6, BindChange::RemoveAll)] {
+        let mut contents = Contents::default();
+        assert_eq!(apply(&mut contents, &removal, &rules()), Ok(Effect::Tombstones));
+        let overtaken = add("x", 5, &["sip:a@h1"]);
+        let refused = apply(&mut contents, &overtaken, &rules()).expect_err("it is over");
+        assert_eq!(refused.status, Status::SERVER_INTERNAL_ERROR);
+    }
+    let fetch = demand("x", 6, BindChange::Fetch);
+    assert_eq!(apply(&mut Contents::default(), &fetch, &rules()), Ok(Effect::Nothing));
 }
 
 #[test]
@@ -214,7 +231,7 @@ fn tombstones_have_a_limit() {
         .flat_map(|n| [add(&format!("c{n}"), 1, &["sip:a@h1"]), remove(&format!("c{n}"), 2, &["sip:a@h1"])])
         .collect();
     for demand in &demands {
-        assert_eq!(apply(&mut contents, demand, &rules()), Ok(true));
+        assert_eq!(apply(&mut contents, demand, &rules()), Ok(Effect::Bindings));
     }
     assert_eq!(contents.tombstones.len(), TOMBSTONES_MAX);
 }

@@ -209,6 +209,63 @@ fn stray_letters_are_ignored() {
     assert!(!shard.machine.is_idle());
 }
 
+/// I16 to I18 on random histories: what was acknowledged is there, what was removed stays away, five is the limit.
+#[test]
+fn random_histories() {
+    for seed in 1..=60u64 {
+        let mut random = seed;
+        let mut chance = move |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let mut shard = Bench::open(Settings::default());
+        // By phone: its last CSeq, the last one that was acknowledged, and the end of its acknowledged binding.
+        let mut phones = [(1u32, 0u32, None::<u64>); 7];
+        let mut sent = Vec::new();
+        for step in 0..300 {
+            shard.wait(chance(2_000));
+            let phone = chance(7) as usize;
+            let late = !sent.is_empty() && chance(4) == 0;
+            let (phone, cseq, lifetime_s) = if late {
+                sent[chance(sent.len() as u64) as usize]
+            } else {
+                phones[phone].0 += 1;
+                (phone, phones[phone].0, [0, 60, 600][chance(3) as usize])
+            };
+            sent.push((phone, cseq, lifetime_s));
+            if sent.len() > 8 {
+                sent.remove(0);
+            }
+            let contact = format!("sip:p{phone}@h");
+            let Letter::Bind(mut bind) = bind("a@d", &contact, cseq, &contact, 0) else { unreachable!() };
+            let BindChange::Contacts(contacts) = &mut bind.change else { unreachable!() };
+            contacts[0].expires_ms = shard.now.unix_ms + lifetime_s * 1_000;
+            let [mut answer] = shard.post(step + 1, Letter::Bind(bind)).all();
+            if matches!(answer.letter, Letter::KeepBindings(_)) {
+                let fault = Letter::Returned(Fault::unavailable("disk"));
+                let word = if chance(8) == 0 { fault } else { Letter::Kept };
+                answer = shard.answer(&answer, word).one();
+            }
+            if matches!(&answer.letter, Letter::Bound(bound) if matches!(**bound, Bound::Bindings(_))) {
+                assert!(cseq > phones[phone].1, "seed {seed}, step {step}: an older request was taken");
+                phones[phone].1 = cseq;
+                phones[phone].2 = (lifetime_s > 0).then(|| shard.now.unix_ms + lifetime_s * 1_000);
+            }
+            shard.wake();
+            let now = shard.now.unix_ms;
+            let there = |(phone, (.., end)): (usize, &(u32, u32, Option<u64>))| {
+                end.filter(|end| *end > now).map(|_| format!("sip:p{phone}@h"))
+            };
+            let mut expected: Vec<String> = phones.iter().enumerate().filter_map(there).collect();
+            let mut found = shard.located("a@d");
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected, "seed {seed}, step {step}");
+            assert!(found.len() <= 5, "seed {seed}, step {step}");
+        }
+    }
+}
+
 const ASKER: Address = Address::Registration(fabric::Key(42));
 
 struct Bench {

@@ -63,6 +63,18 @@ fn the_tracer_sees_both_directions() {
 }
 
 #[test]
+fn keep_alives_do_not_fill_the_tracer() {
+    let mut bench = Bench::new(Settings { trace: true, ..Settings::default() });
+    let registration = Address::Registration(Key(4));
+    let message = parse(request("OPTIONS", "sip:b@d", "<sip:b@d>", "").as_bytes());
+    let letter = Letter::SipOut(Box::new(SipOut { message, flow: flow(), key: Key(4) }));
+    assert_eq!(bench.run(Envelope::new(registration, me(), letter)).0.len(), 1);
+    let branch = format!("z9hG4bK{}1", bench.token(registration));
+    let text = response("200 OK", "OPTIONS").replace("z9hG4bKa", &branch);
+    assert_eq!(bench.receive(text).outcome(), "registration");
+}
+
+#[test]
 fn nothing_internal_is_said() {
     let secret = ["balancer", "tandem", "Tandem", "127.0.0.1", "registration"];
     let mut bench = Bench::new(Settings::default());

@@ -52,6 +52,46 @@ fn every_prefix_of_every_message_is_survived() {
     }
 }
 
+/// S2 in small: bytes changed, cut out, doubled and swapped, by a seed.
+#[test]
+fn mutations_are_survived() {
+    let mut seed = 0x5eed_u64;
+    let mut chance = move |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below.max(1)
+    };
+    let mut bench = Bench::new(Settings { flood_messages_per_s: 0, ..Settings::default() });
+    for (name, _) in ROWS {
+        let original = torture(name);
+        for _ in 0..60 {
+            let mut bytes = original.clone();
+            for _ in 0..=chance(4) {
+                let (at, to) = (chance(bytes.len()), chance(bytes.len()));
+                let (first, last) = (at.min(to), at.max(to));
+                match chance(5) {
+                    0 => bytes[at] = chance(256) as u8,
+                    1 => drop(bytes.drain(first..last.min(first + 40))),
+                    2 => bytes.extend_from_within(first..last),
+                    3 => bytes.swap(at, to),
+                    _ => bytes.insert(at, b"\r\n:;,<>\"@ \0%"[chance(12)]),
+                }
+                bytes.truncate(70_000);
+                if bytes.is_empty() {
+                    bytes.push(b'x');
+                }
+            }
+            let over = if chance(2) == 0 { flow() } else { tcp() };
+            let letters = bench.receive_over(over, bytes).0;
+            assert!(letters.len() <= 1, "{name}: {letters:?}");
+            for mail in letters {
+                if let Letter::Transmit(transmit) = mail.letter {
+                    assert!(!parse(&transmit.bytes).is_request(), "{name}");
+                }
+            }
+        }
+    }
+}
+
 /// A message; those of RFC 5118 with their line ends made CRLF and their Content-Length fitting.
 fn torture(name: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/torture");
