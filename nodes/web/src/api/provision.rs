@@ -1,5 +1,6 @@
 //! domains, customers and subscribers: rows of the store.
 
+use fabric::letters::location::BindChange;
 use ports::store::{
     Customer, CustomerFields, Domain, DomainFields, ProvisionError, Query as StoreQuery, SubscriberFields,
     SubscriberRow,
@@ -13,6 +14,7 @@ use super::hal::{Entity, Page, Query};
 use super::problem::Problem;
 use super::resources::Which;
 use crate::moment;
+use crate::switch::Failed;
 
 impl Api {
     pub(super) async fn list_provisioned(&self, which: Which, query: &Query) -> Result<Page, Problem> {
@@ -96,10 +98,15 @@ impl Api {
         Ok(())
     }
 
-    /// Ends all bindings of an address-of-record that is no more.
+    /// Ends all bindings of an address-of-record that is no more; permanent ones must be named one by one.
     async fn end_bindings(&self, aor: &str) {
-        let change = fabric::letters::location::BindChange::RemoveAll;
-        if let Err(error) = self.switch.bind(aor, "api-end", change).await {
+        let ended = async {
+            for binding in self.switch.locate(aor).await? {
+                self.switch.bind(aor, "api-end", BindChange::Remove(binding.contact)).await?;
+            }
+            Ok::<_, Failed>(())
+        };
+        if let Err(error) = ended.await {
             tracing::warn!(?error, "bindings of a deleted subscriber could not be ended");
         }
     }
