@@ -3,6 +3,7 @@
 //! nothing is known to be able to.
 
 mod citations;
+mod configuration;
 mod floors;
 mod sources;
 
@@ -31,11 +32,20 @@ fn files_of_a_foreign_crate_stand_behind_its_door() {
 
 #[test]
 fn citations_are_collected() {
-    let wanted = citations::page(&sources::read(&root()));
-    let page = root().join("docs/rfc.md");
+    is_written("docs/rfc.md", &citations::page(&sources::read(&root())));
+}
+
+#[test]
+fn settings_are_described() {
+    is_written("docs/CONFIGURATION.md", &configuration::page(&sources::read(&root())));
+}
+
+/// Whether a page is what the sources say; writes it first when asked to.
+fn is_written(page: &str, wanted: &str) {
+    let path = root().join(page);
     if std::env::var_os("TIDY_WRITE").is_some() {
-        std::fs::write(&page, &wanted).expect("docs/rfc.md can be written");
+        std::fs::write(&path, wanted).expect("the page can be written");
     }
-    let found = std::fs::read_to_string(&page).unwrap_or_default();
-    assert!(found == wanted, "docs/rfc.md is not what the sources cite; write it with `tests/run tidy --write`");
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "{page} is not what the sources say; write it with `tests/run tidy --write`");
 }

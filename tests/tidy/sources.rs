@@ -77,7 +77,7 @@ fn relative(path: &Path, root: &Path) -> String {
 
 impl Source {
     fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "examples" | "fuzz" | "benches"))
+        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "testing" | "testing.rs" | "examples" | "fuzz" | "benches"))
     }
 
     fn is_below_hosts(&self) -> bool {
