@@ -11,7 +11,7 @@ use ports::{flow, names, records, relay, store, tracer};
 use roles::{RoleSettings, Roles};
 use shell::{Exchange, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use web::serve::{Limits, Serving, serve};
 use web::{Failed, Switch};
 
@@ -172,6 +172,7 @@ impl Node {
             warn!(%why, "balancers could not be drained");
         }
         self.settle().await;
+        self.farewell().await;
         for serving in [self.api, self.control].into_iter().flatten() {
             serving.stop(WEB_PATIENCE).await;
         }
@@ -186,23 +187,45 @@ impl Node {
         info!("stopped");
     }
 
-    /// Waits until calls have left their transactions behind, `stop_s` at most. Established calls do not hold the node up: nobody knows their length.
+    /// Waits until no call is being set up or ended, `stop_s` at most.
     async fn settle(&self) {
         let patience = Duration::from_secs(u64::from(self.config.stop_s));
-        let settled = async {
-            loop {
-                let calls = self.switch.calls(SETTLING_MAX).await;
-                if calls.iter().all(|call| call.state == "established") {
-                    break;
-                }
-                tokio::time::sleep(SETTLE_PAUSE).await;
-            }
-        };
-        if tokio::time::timeout(patience, settled).await.is_err() {
+        if !self.wait_until_no_call_is(&["trying", "ringing", "ending"], patience).await {
             warn!(seconds = self.config.stop_s, "calls were still being set up");
         }
     }
+
+    /// Ends established calls with BYE to both sides: nobody would route their BYE later, and their records get the right end.
+    async fn farewell(&self) {
+        let calls = self.switch.calls(SETTLING_MAX).await;
+        let established: Vec<_> = calls.iter().filter(|call| call.state == "established").collect();
+        if established.is_empty() {
+            return;
+        }
+        info!(calls = established.len(), "established calls are ended");
+        for call in established {
+            if let Err(Failed::Refused(why) | Failed::Unavailable(why)) = self.switch.hang_up(call.key).await {
+                debug!(call = %call.key, %why, "ended by itself");
+            }
+        }
+        if !self.wait_until_no_call_is(&["established", "ending"], FAREWELL_PATIENCE).await {
+            warn!("phones did not answer BYE");
+        }
+    }
+
+    /// Whether calls have left these states within `patience`.
+    async fn wait_until_no_call_is(&self, states: &[&str], patience: Duration) -> bool {
+        let gone = async {
+            while self.switch.calls(SETTLING_MAX).await.iter().any(|call| states.contains(&call.state.as_str())) {
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
+        };
+        tokio::time::timeout(patience, gone).await.is_ok()
+    }
 }
+
+/// How long phones have to answer the BYE of a switch that stops.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long the web listeners wait for open requests.
 const WEB_PATIENCE: Duration = Duration::from_secs(1);

@@ -29,7 +29,7 @@ pub struct Config {
     pub shards: u16,
     /// Actors that share registrations, and as many that share media sessions, count; default 0: two a worker.
     pub hives: u16,
-    /// Longest wait for running transactions at a graceful stop, seconds; default 5, 0 stops at once.
+    /// Longest wait for running transactions at a graceful stop, seconds; established calls are then ended with BYE. Default 5, 0 waits for none.
     pub stop_s: u32,
     pub listen: Vec<Listen>,
     pub balancer: balancer::Settings,

@@ -3,7 +3,7 @@
 //! [`Config`] is one TOML file in which every section is the `Settings` of the crate that acts on it; unknown keys are
 //! refused with their line, and `config::check` looks across sections. [`Node::start`] boots in an order in which nothing is
 //! asked before it can answer: secret, store, exchange with its ports, residents (bindings load), sockets, web. [`Node::stop`] goes
-//! the other way: balancers refuse new work, running transactions get `stop_s`, then sockets close, records and bindings are
+//! the other way: balancers refuse new work, running transactions get `stop_s`, established calls get BYE, then sockets close, records and bindings are
 //! flushed. [`run`] does both for a process: it returns when SIGTERM or SIGINT has ended the node.
 //!
 //! `call.trusted` are trunks: their requests are not challenged, and balancers do not limit them either.
