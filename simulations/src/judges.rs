@@ -212,8 +212,10 @@ fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
         let what = format!("answered, with {starts} start, {stops} stop and {attempts} attempt records");
         return book.fail(23, end, attempt, what);
     }
-    // Where an answer and a CANCEL crossed inside the switch, a start and a stop are as right as an attempt.
-    let crossed = facts.gave_up_ms.is_some() && !facts.ok_from_callee.is_empty();
+    // Where an answer and a CANCEL crossed inside the switch, or the caller's stream ended, a start and a stop are as
+    // right as an attempt.
+    let gone = facts.gave_up_ms.is_some() || book.was_away(attempt);
+    let crossed = gone && !facts.ok_from_callee.is_empty();
     if !answered && !crossed && (starts > 0 || stops > 0 || attempts > 1) {
         let what = format!("never answered, with {starts} start, {stops} stop and {attempts} attempt records");
         return book.fail(23, end, attempt, what);

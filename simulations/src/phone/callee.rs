@@ -254,7 +254,7 @@ impl Phone {
         let view = message.view();
         let number = view.cseq().map_or(0, |cseq| cseq.number);
         let Some(line) = self.line_of(&view) else { return };
-        let (id, attempt, side) = (line.id, line.attempt, line.side);
+        let id = line.id;
         let Some(theirs) = &mut line.theirs else { return };
         if theirs.request.view().cseq().map_or(0, |cseq| cseq.number) != number {
             return;
@@ -270,14 +270,21 @@ impl Phone {
         if !ok {
             line.theirs = None;
             line.stage = Stage::Over;
-        } else if first && line.stage == Stage::Decided {
-            line.stage = Stage::Up;
-            line.theirs = None;
-            if let Some(attempt) = attempt {
-                hand.notes.push(Note::Up { attempt, side });
-            }
-            self.begin_talk(id, Side::Callee, hand);
+        } else if first {
+            self.acknowledged(id, hand);
         }
+    }
+
+    /// Our 2xx has arrived: the call is up.
+    pub(super) fn acknowledged(&mut self, id: u64, hand: &mut Hand) {
+        let Some(line) = self.line(id).filter(|line| line.stage == Stage::Decided) else { return };
+        line.stage = Stage::Up;
+        line.theirs = None;
+        let (attempt, side) = (line.attempt, line.side);
+        if let Some(attempt) = attempt {
+            hand.notes.push(Note::Up { attempt, side });
+        }
+        self.begin_talk(id, Side::Callee, hand);
     }
 
     pub(super) fn on_cancel(&mut self, id: u64, message: &Message, hand: &mut Hand) {

@@ -244,7 +244,7 @@ impl Phone {
         self.lines.clear();
         self.clients.clear();
         self.servers.clear();
-        self.registering = Registering::default();
+        self.registering = Registering::after(self.boots);
         hand.notes.push(Note::Rebooted);
         hand.after(1_500, What::Boot, 0);
     }

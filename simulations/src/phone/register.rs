@@ -32,6 +32,13 @@ pub(super) struct Held {
     pub challenge: String,
 }
 
+impl Registering {
+    /// After a restart; timers from before it must not be taken for new ones.
+    pub fn after(boots: u64) -> Registering {
+        Registering { generation: boots << 32, ..Registering::default() }
+    }
+}
+
 impl Phone {
     pub(super) fn register(&mut self, hand: &mut Hand) {
         if self.registering.leaving {

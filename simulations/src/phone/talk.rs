@@ -88,6 +88,10 @@ impl Phone {
     pub(super) fn on_reinvite(&mut self, id: u64, message: &Message, hand: &mut Hand) {
         let Some(line_id) = self.known_dialog(id, message, hand) else { return };
         let Some(place) = self.lines.iter().position(|line| line.id == line_id) else { return };
+        if self.lines[place].stage == Stage::Decided {
+            // Only who has our 2xx can go on to this: its ACK was lost or overtaken.
+            self.acknowledged(line_id, hand);
+        }
         let line = &mut self.lines[place];
         let status = match line.stage {
             Stage::Over => Some(Status(481)),
