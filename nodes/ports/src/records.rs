@@ -136,17 +136,7 @@ impl Handle {
     /// Writes what waits and ends the thread. Answered calls stay open in the journal; the next start ends them as lost.
     pub async fn stop(&self) {
         let (done, ended) = oneshot::channel();
-        let mut command = Command::Stop(done);
-        // The queue may be full just now; it drains in milliseconds.
-        while let Err(back) = self.shared.worker.send(command) {
-            let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
-            if thread.as_ref().is_none_or(JoinHandle::is_finished) {
-                return;
-            }
-            drop(thread);
-            command = back;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        self.shared.worker.send_last(Command::Stop(done));
         let _ = ended.await;
         let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -160,7 +150,7 @@ impl Post for Handle {
         if !matches!(envelope.letter, Letter::Record(_)) {
             return;
         }
-        if let Err(Command::Record(envelope)) = self.shared.worker.send(Command::Record(envelope)) {
+        if let Err(Command::Record(envelope)) = self.shared.worker.send(Command::Record(Box::new(envelope))) {
             self.shared.counters.overloads.one();
             if envelope.thread != Thread::NONE {
                 let fault = Fault::new(FaultKind::Overload, "records queue").retry(true);

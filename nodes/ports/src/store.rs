@@ -161,17 +161,9 @@ impl Handle {
     /// Commits what waits, folds the write-ahead log into the database and ends the threads.
     pub async fn stop(&self) {
         let (done, ended) = oneshot::channel();
-        let mut command = Command::Stop(done);
-        // The queue may be full just now; it drains in milliseconds.
-        while let Err(back) = self.shared.writer.send(command) {
-            if self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner).iter().any(JoinHandle::is_finished) {
-                return;
-            }
-            command = back;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        self.shared.writer.send_last(Command::Stop(done));
         let _ = ended.await;
-        let _ = self.shared.reader.send(Reading::Stop);
+        self.shared.reader.send_last(Reading::Stop);
         let threads = std::mem::take(&mut *self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
     }

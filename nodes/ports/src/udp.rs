@@ -311,12 +311,12 @@ fn take(shared: &Shared, socket: &Socket, from: SocketAddr, bytes: &[u8]) {
         socket.counters.keepalives.one();
         return;
     }
-    if bytes[0] < 4 && shared.settings.stun {
-        if let Some(answer) = stun::answer(bytes, from) {
-            socket.counters.keepalives.one();
-            let _ = socket.send(&shared.settings, from, &answer);
-            return;
-        }
+    // Letters begin above 3, STUN below: RFC 5626 8.
+    let stun = bytes[0] < 4 && shared.settings.stun;
+    if let Some(answer) = stun.then(|| stun::answer(bytes, from)).flatten() {
+        socket.counters.keepalives.one();
+        let _ = socket.send(&shared.settings, from, &answer);
+        return;
     }
     let received = Received { flow: socket.flow(from), bytes: Bytes::copy_from_slice(bytes) };
     shared.post.post(Envelope::new(shared.me, socket.balancer, Letter::Received(received)));

@@ -281,6 +281,9 @@ async fn finished_records_go_into_the_store() {
     port.stop().await;
     let port = start(settings(dir.path()), exchange().0, clock, Some(&store)).await.unwrap();
     port.stop().await;
+    // The writing thread works in order: after this change the records are in.
+    let fields = store::DomainFields { domain: "example.test".into(), reseller_id: None };
+    store.provisioning().create_domain(fields).await.unwrap();
     let found = store.provisioning().cdrs(Query::default()).await.unwrap();
     let causes: Vec<_> = found.items.iter().map(|(_, cdr)| (cdr.call_id.as_str(), cdr.stop_cause.as_str())).collect();
     assert_eq!(causes, [("a-1", "callee"), ("a-2", "lost")]);

@@ -17,7 +17,7 @@ use crate::store::CdrSink;
 use crate::worker::Groups;
 
 pub(super) enum Command {
-    Record(Envelope),
+    Record(Box<Envelope>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -97,7 +97,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    fn record(&mut self, envelopes: Vec<Envelope>) {
+    fn record(&mut self, envelopes: Vec<Box<Envelope>>) {
         for envelope in &envelopes {
             if let Letter::Record(record) = &envelope.letter {
                 self.journal.append(&Entry::Record(record.clone()));

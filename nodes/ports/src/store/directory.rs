@@ -20,7 +20,7 @@ pub(super) struct SharedDirectory(Arc<RwLock<Directory>>);
 #[derive(Default)]
 struct Directory {
     /// Domain name → its preferences.
-    domains: FixedMap<Box<str>, (u64, Preferences)>,
+    domains: FixedMap<Box<str>, Preferences>,
     by_aor: HashSet<ByAor, Fixed>,
     by_id: FixedMap<u64, Arc<Subscriber>>,
     by_number: FixedMap<Box<str>, Arc<Subscriber>>,
@@ -79,8 +79,8 @@ impl SharedDirectory {
         let mut fresh = Directory::default();
         let mut find = db.prepare("SELECT id FROM domains")?;
         for id in find.query_map([], |row| row.get::<_, i64>(0))? {
-            if let Some((name, entry)) = read_domain(db, id? as u64)? {
-                fresh.domains.insert(name, entry);
+            if let Some((name, preferences)) = read_domain(db, id? as u64)? {
+                fresh.domains.insert(name, preferences);
             }
         }
         let mut find = db.prepare(&format!("{SELECT} ORDER BY s.id"))?;
@@ -114,8 +114,8 @@ impl SharedDirectory {
 
     /// Reads a domain and its subscribers anew: their preferences lie over its own.
     pub fn refresh_domain(&self, db: &Connection, id: u64) -> rusqlite::Result<()> {
-        if let Some((name, entry)) = read_domain(db, id)? {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).domains.insert(name, entry);
+        if let Some((name, preferences)) = read_domain(db, id)? {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).domains.insert(name, preferences);
         }
         let mut find = db.prepare_cached("SELECT id FROM subscribers WHERE domain_id = ?")?;
         for subscriber in find.query_map([id as i64], |row| row.get::<_, i64>(0))? {
@@ -159,10 +159,10 @@ impl Directory {
 const SELECT: &str = "SELECT s.id, s.uuid, s.customer_id, s.username, d.domain, s.ha1_md5, s.ha1_sha256, s.status, s.lock \
                       FROM subscribers s JOIN domains d ON d.id = s.domain_id WHERE s.status != 'terminated'";
 
-fn read_domain(db: &Connection, id: u64) -> rusqlite::Result<Option<(Box<str>, (u64, Preferences))>> {
+fn read_domain(db: &Connection, id: u64) -> rusqlite::Result<Option<(Box<str>, Preferences)>> {
     let mut find = db.prepare_cached("SELECT domain FROM domains WHERE id = ?")?;
     match find.query_row([id as i64], |row| row.get::<_, String>(0)) {
-        Ok(name) => Ok(Some((name.into(), (id, preferences::read(db, "domain_preferences", id as i64)?)))),
+        Ok(name) => Ok(Some((name.into(), preferences::read(db, "domain_preferences", id as i64)?))),
         Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
         Err(error) => Err(error),
     }
@@ -175,7 +175,7 @@ fn read_subscriber(db: &Connection, row: &Row<'_>, directory: &Directory) -> rus
     let mut aor = format!("{username}@{domain}");
     aor.make_ascii_lowercase();
     let own = preferences::read(db, "subscriber_preferences", id)?;
-    let of_domain = directory.domains.get(domain.as_str()).map(|(_, preferences)| preferences);
+    let of_domain = directory.domains.get(domain.as_str());
     let preferences = of_domain
         .into_iter()
         .flatten()

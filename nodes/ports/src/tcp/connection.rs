@@ -47,7 +47,7 @@ enum State {
 /// Bytes to write, and the question they came with.
 struct Item {
     bytes: Bytes,
-    asked: Option<Envelope>,
+    asked: Option<Box<Envelope>>,
 }
 
 impl Connection {
@@ -68,7 +68,7 @@ impl Connection {
             self.verified.store(true, Ordering::Relaxed);
         }
         self.used.store(true, Ordering::Relaxed);
-        let asked = (envelope.thread != Thread::NONE).then_some(envelope);
+        let asked = (envelope.thread != Thread::NONE).then(|| Box::new(envelope));
         if let Err((kind, item)) = self.push(shared, Item { bytes: transmit.bytes, asked }) {
             shared.counters.drops.one();
             give_back(shared, item, kind);

@@ -65,7 +65,8 @@ async fn what_is_kept_is_loaded_by_its_shard() {
     }
     keep(&store, 99, "user7@example.test", vec![]);
     keep(&store, 99, "user8@example.test", vec![binding("sip:b", LATER), binding("sip:c", u64::MAX)]);
-    (kept(&mut mail).await, kept(&mut mail).await);
+    kept(&mut mail).await;
+    kept(&mut mail).await;
     store.stop().await;
     let (store, mut mail) = open(dir.path()).await;
     for shards in [1, 8] {
@@ -100,7 +101,8 @@ async fn expired_bindings_are_not_loaded() {
     let (store, mut mail) = open(dir.path()).await;
     keep(&store, 1, "gone@example.test", vec![binding("sip:a", 999_999)]);
     keep(&store, 2, "half@example.test", vec![binding("sip:a", 1_000_000), binding("sip:b", 1_000_001)]);
-    (kept(&mut mail).await, kept(&mut mail).await);
+    kept(&mut mail).await;
+    kept(&mut mail).await;
     let all = load(&store, &mut mail, 2).await;
     assert_eq!(all.into_iter().collect::<Vec<_>>(), [("half@example.test".into(), vec![binding("sip:b", 1_000_001)])]);
     store.stop().await;
