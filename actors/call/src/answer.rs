@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use dialog::{Acceptance, Breach, Carrier, Dialog, Part, SessionOffer};
+use fabric::letters::record::StopCause;
 use fabric::{Fault, Letter, Reject};
 use sip::{Builder, Message, Method, Name, Status};
 
@@ -145,9 +146,13 @@ impl Call {
         end.dialog.confirm();
         pair.confirmed = true;
         pair.unacknowledged = Vec::new();
+        let gone = pair.callee.bye == Bye::Done;
         self.transactions.respond(server, answer, desk);
         self.start_record(id, pair_id, desk);
         self.clear(id, desk);
+        if gone {
+            self.hang_up(pair_id, Some(Which::Callee), StopCause::CalleeHangup, desk);
+        }
     }
 
     /// The ACK of a 2xx that we sent.

@@ -7,6 +7,7 @@ use fabric::letters::record::{RecordId, StopCause};
 use fabric::{Instant, Letter, Reject};
 use sip::{Builder, Message, Method, Name, Status};
 
+use crate::attempt::Stage;
 use crate::call::{Call, Timer};
 use crate::desk::Desk;
 use crate::pair::{Bye, Which, hop};
@@ -30,8 +31,10 @@ impl Call {
         if !pair.confirmed {
             // A BYE in an early dialog gives the call up like a CANCEL; the called side may not send one (RFC 3261 15).
             let open = self.attempts.iter().find(|attempt| attempt.is_invite() && attempt.is_open());
-            if let (Which::Caller, Some(id)) = (which, open.map(|attempt| attempt.id)) {
-                self.give_up(id, desk);
+            match (which, open.map(|attempt| (attempt.id, attempt.stage))) {
+                (Which::Caller, Some((id, _))) => self.give_up(id, desk),
+                (Which::Callee, Some((_, Stage::Answering(leg)))) => self.on_early_farewell(pair_id, leg),
+                _ => {}
             }
             return;
         }
@@ -45,6 +48,14 @@ impl Call {
         let cause = if which == Which::Caller { StopCause::CallerHangup } else { StopCause::CalleeHangup };
         let reason = bye.view().header(Name::Reason).map(<[u8]>::to_vec);
         self.hang_up_with(pair_id, Some(which), cause, reason.as_deref(), desk);
+    }
+
+    /// The phone that answered hangs up before the caller was told of the answer: that comes first, its BYE after it.
+    fn on_early_farewell(&mut self, pair_id: u16, leg: u16) {
+        if let Some(pair) = self.pair_mut(pair_id).filter(|pair| pair.leg == leg) {
+            pair.callee.bye = Bye::Done;
+            pair.callee.dialog.terminate();
+        }
     }
 
     /// Ends a pair: BYE to both ends, or to the other one when `by` has hung up.
