@@ -575,7 +575,9 @@ impl Book {
             // A request that failed for the store has spent its nonce.
             401 => plan.wrong_password || self.plan.store_sick.is_some(),
             403 => plan.wrong_password || crowded,
-            500..=599 => self.plan.store_sick.is_some(),
+            // A late copy of an older REGISTER may be under way: 500 with Retry-After.
+            500 => self.plan.store_sick.is_some() || self.plan.climate.duplicate_permille > 0,
+            501..=599 => self.plan.store_sick.is_some(),
             _ => false,
         };
         if !expected {
