@@ -175,7 +175,7 @@ impl Call {
     }
 
     /// Sends a request on, as one of our own dialog with the other end.
-    fn send_relay(&mut self, id: u16, sdp: &Bytes, desk: &mut Desk<'_>) {
+    pub(crate) fn send_relay(&mut self, id: u16, sdp: &Bytes, desk: &mut Desk<'_>) {
         let (identity, settings) = (self.identity, self.settings.dialogs());
         let passing = self.passing(false);
         let Some(relay) = self.relays.iter_mut().find(|relay| relay.id == id) else { return };

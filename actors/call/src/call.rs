@@ -70,6 +70,8 @@ pub(crate) enum Purpose {
     Response { relay: u16, response: Message },
     /// Session description of an ACK.
     Ack { pair: u16, from: Which, ack: Message },
+    /// Where a phone is whose connection has broken.
+    Moved(Role),
     /// Session description of the transferred party's answer.
     Transfer(Message),
     /// Statistics of the media session.
@@ -140,6 +142,7 @@ impl Call {
     fn listen(&mut self, desk: &mut Desk<'_>) {
         while let Some(up) = self.transactions.next_up() {
             match up {
+                Up::Failed { role, status } if self.search(role, status, desk) => {}
                 Up::Response { tx, role: Role::Branch { attempt, leg }, message } => {
                     self.on_branch_response(attempt, leg, tx, message, desk);
                 }
@@ -179,6 +182,7 @@ impl Call {
             Purpose::Request(relay) => self.on_request_ready(relay, answer, desk),
             Purpose::Response { relay, response } => self.on_response_ready(relay, response, answer, desk),
             Purpose::Ack { pair, from, ack } => self.on_ack_ready(pair, from, ack, answer, desk),
+            Purpose::Moved(role) => self.on_moved(role, answer, desk),
             Purpose::Transfer(response) => self.on_transfer_ready(response, answer, desk),
             Purpose::Stats => self.on_stats(answer, desk),
             Purpose::Record { record, tries } => self.on_record(record, tries, answer, desk),

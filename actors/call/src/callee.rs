@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use dialog::{Carrier, Dialog, Part, Provisional, Provisionals};
+use fabric::letters::subscriber::Account;
 use fabric::{Fault, Letter};
 use sip::{Builder, Message, Name, Status};
 
@@ -166,6 +167,10 @@ impl Call {
         let _ = pair.callee.negotiation.sent(Carrier::Invite, !branch.offer.is_empty());
         pair.caller.hear(&attempt.offer);
         pair.callee.keep_sent(&branch.offer);
+        pair.caller.aor = attempt.caller.as_ref().map(|caller| caller.aor.as_str().into());
+        if let Some(Account::Subscriber(callee)) = &attempt.callee {
+            pair.callee.aor = Some(callee.aor.as_str().into());
+        }
         self.numbers.pair += 1;
         self.pairs.push(Box::new(pair));
         Some(self.numbers.pair)

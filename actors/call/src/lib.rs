@@ -13,6 +13,7 @@
 //! | `callee`, `answer` | provisional responses and early dialogs; the winner, the 2xx and its ACK |
 //! | `pair`, `bridge`, `relay` | two dialogs back to back, and the requests that pass between them |
 //! | `session` | what time asks of dialogs: repeated responses, PRACK, session timers |
+//! | `moved` | a phone whose connection broke is found where it has registered since |
 //! | `ending`, `records` | BYE from anywhere, call records |
 //! | `transfer` | REFER: the switch calls the target and connects it |
 //! | `page` | MESSAGE and OPTIONS outside dialogs |
@@ -36,6 +37,7 @@ mod desk;
 mod ending;
 mod fork;
 mod headers;
+mod moved;
 mod offer;
 mod page;
 mod pair;

@@ -66,6 +66,10 @@ pub(crate) struct End {
     pub negotiation: Negotiation,
     pub pending: Pending,
     pub session: SessionTimer,
+    /// Address-of-record of the subscriber at this end, for when its connection breaks.
+    pub aor: Option<Box<str>>,
+    /// It was looked for already, and has not answered since.
+    pub moved: bool,
     pub bye: Bye,
 }
 
@@ -136,6 +140,8 @@ impl End {
             negotiation: Negotiation::default(),
             pending: Pending::default(),
             session: SessionTimer::default(),
+            aor: None,
+            moved: false,
             bye: Bye::No,
         }
     }

@@ -90,7 +90,7 @@ fn branch(binding: &Binding, leg: u16, tokens: &Tokens) -> Branch {
 }
 
 /// The flow that the first Path URI names, and the rest of the Path as routes (RFC 3327 5.3, RFC 5626 5.3).
-fn way(path: &str, tokens: &Tokens) -> (Option<Flow>, String) {
+pub(crate) fn way(path: &str, tokens: &Tokens) -> (Option<Flow>, String) {
     let mut values = split_commas(path.as_bytes());
     let Some(first) = values.next() else { return (None, String::new()) };
     let flow = parse_name_addr(first).ok().and_then(|first| tokens.open_flow(first.uri().ok()?.user));

@@ -41,6 +41,7 @@ impl Call {
             return;
         }
         end.pending.end(Side::Us, method);
+        end.moved = false;
         if !status.is_success() {
             if let Some(carrier) = carrier_of(method) {
                 end.negotiation.failed(Side::Us, carrier);
@@ -109,9 +110,7 @@ impl Call {
 
     /// Refuses what was on its way to a dialog that is gone: a fork that lost while its PRACK was under way.
     pub(crate) fn refuse_orphans(&mut self, desk: &mut Desk<'_>) {
-        while let Some(id) =
-            self.relays.iter().find(|relay| self.pair(relay.pair).is_none()).map(|relay| relay.id)
-        {
+        while let Some(id) = self.relays.iter().find(|relay| self.pair(relay.pair).is_none()).map(|relay| relay.id) {
             self.fail_relay(id, &Reject::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST), desk);
         }
     }

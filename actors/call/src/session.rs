@@ -79,7 +79,7 @@ impl Call {
     }
 
     /// Refreshes the session of one end: by UPDATE where the peer knows it, else by a re-INVITE without a change.
-    fn refresh(&mut self, pair_id: u16, which: Which, desk: &mut Desk<'_>) {
+    pub(crate) fn refresh(&mut self, pair_id: u16, which: Which, desk: &mut Desk<'_>) {
         let (identity, settings) = (self.identity, self.settings.dialogs());
         let Some(pair) = self.pairs.iter_mut().find(|held| held.id == pair_id) else { return };
         let end = pair.end_mut(which);
@@ -123,6 +123,7 @@ impl Call {
         let method = view.method();
         let fate = end.dialog.on_response(&view);
         end.pending.end(Side::Us, method);
+        end.moved = false;
         if !status.is_success() && method == Method::Invite {
             end.negotiation.failed(Side::Us, Carrier::Invite);
         }

@@ -226,3 +226,27 @@ fn an_invite_on_a_new_branch_is_adopted() {
          mallory < 482 INVITE",
     );
 }
+
+#[test]
+fn the_answerer_hangs_up_before_the_caller_hears_of_the_answer() {
+    let mut stage = Stage::new();
+    let (mut alice, mut bob) = (Phone::new("alice"), Phone::new("bob"));
+    let invite = alice.invite(&mut stage, &sdp("alice"));
+    let at_bob = stage.last("bob");
+    stage.send("bob", &bob.reply(&at_bob, 180, "b1", ""));
+    stage.held_rooms = vec!["media"];
+    stage.send("bob", &bob.reply(&at_bob, 200, "b1", &sdp("bob")));
+    let mut dialog = bob.called(&at_bob, "b1");
+    stage.send("bob", &bob.inside(&mut dialog, Method::Bye, ""));
+    stage.log();
+    stage.release();
+    stage.expect_of(&["alice", "bob"], "alice < 200 INVITE [bob/1-0]");
+    let answer = stage.last("alice");
+    let alices = alice.dialog(&invite, &answer);
+    stage.send("alice", &alice.ack(&alices, 2, ""));
+    stage.expect_of(
+        &["alice", "bob"],
+        "alice > ACK
+         alice < BYE",
+    );
+}

@@ -8,6 +8,7 @@ mod fork;
 mod inside;
 mod media;
 mod memory;
+mod moved;
 mod page;
 mod refusal;
 mod session;
