@@ -188,3 +188,22 @@ fn update_before_the_answer() {
          alice < 200 UPDATE [bob2/1-0]",
     );
 }
+
+#[test]
+fn the_farewell_of_a_late_answer_comes_after_its_pracks() {
+    let (mut stage, mut alice, bob, invite, at_bob) = reliable();
+    stage.send("bob", &bob.reply_with(&at_bob, 183, "b1", &sdp("tone"), &RELIABLE));
+    let early = stage.last("alice");
+    let mut dialog = alice.dialog(&invite, &early);
+    let rack = format!("{} 2 INVITE", String::from_utf8_lossy(early.view().header(Name::RSeq).expect("RSeq")));
+    stage.send("alice", &alice.inside_with(&mut dialog, Method::Prack, "", &[(Name::RAck, &rack)]));
+    let prack = stage.last("bob");
+    stage.send("bob", &bob.reply(&prack, 200, "", ""));
+    stage.send("alice", &alice.cancel(&invite));
+    // Crossing the CANCEL.
+    stage.send("bob", &bob.reply(&at_bob, 200, "b1", &sdp("bob")));
+    let bye = stage.last("bob");
+    assert_eq!(bye.view().method(), Method::Bye);
+    let number = |message: &sip::Message| message.view().cseq().expect("CSeq").number;
+    assert!(number(&bye) > number(&prack), "RFC 3261 12.2.1.1");
+}
