@@ -10,7 +10,7 @@ use crate::{Algorithm, Count, Ha1, NonceCounts, NonceState, Nonces};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Offer and accept SHA-256 (RFC 8760). Default true.
+    /// Offer, first, and accept SHA-256 (RFC 8760). Default false: many phones read the first challenge only and know MD5 alone.
     pub sha256: bool,
     /// Offer and accept MD5. Default true.
     pub md5: bool,
@@ -22,7 +22,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { sha256: true, md5: true, without_qop: false, nonce_life_s: 300 }
+        Policy { sha256: false, md5: true, without_qop: false, nonce_life_s: 300 }
     }
 }
 

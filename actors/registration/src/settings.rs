@@ -44,7 +44,7 @@ impl Default for Settings {
             flow_timer_s: 120,
             ask_timeout_ms: 5_000,
             retry_after_s: 5,
-            digest: auth::Policy { sha256: false, ..auth::Policy::default() },
+            digest: auth::Policy::default(),
         }
     }
 }

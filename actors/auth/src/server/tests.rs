@@ -10,7 +10,7 @@ fn ha1() -> Ha1 {
 }
 
 fn server() -> Server {
-    Server::new([3; 16], Policy::default())
+    Server::new([3; 16], both())
 }
 
 /// An answer to the server's challenge number `which`.
@@ -22,6 +22,11 @@ fn answer(server: &Server, which: usize, nc: u32, change: impl Fn(&mut Answering
         Answering { user: "alice", ha1: &ha1, method: "REGISTER", uri: "sip:example.test", nc, cnonce: "cafe" };
     change(&mut answering);
     respond(&challenge, &answering).unwrap()
+}
+
+/// Both algorithms offered.
+fn both() -> Policy {
+    Policy { sha256: true, ..Policy::default() }
 }
 
 fn check(server: &Server, text: &str, asked: &Asked<'_>, counts: &mut NonceCounts, now: u64) -> Outcome {
@@ -45,7 +50,7 @@ fn challenges_come_with_the_preferred_algorithm_first() {
         }
     }
     assert_eq!(
-        challenges("a\"b\r\nc", "n", true, &Policy::default())[1],
+        challenges("a\"b\r\nc", "n", true, &both())[1],
         "Digest realm=\"a\\\"b  c\", nonce=\"n\", stale=true, algorithm=MD5, qop=\"auth\""
     );
 }
@@ -127,7 +132,7 @@ fn a_wrong_answer_takes_no_count() {
 /// S15: no algorithm that policy forbids, however right the digest.
 #[test]
 fn no_downgrade() {
-    let strict = Server::new([3; 16], Policy { md5: false, ..Policy::default() });
+    let strict = Server::new([3; 16], Policy { md5: false, ..both() });
     let text = answer(&server(), 1, 1, |_| {});
     assert_eq!(check(&strict, &text, &ASKED, &mut NonceCounts::new(), NOW), Outcome::Refused(Refusal::Algorithm));
 }
@@ -144,7 +149,7 @@ fn without_qop_only_by_policy_and_each_nonce_once() {
     assert!(!text.contains("qop") && !text.contains("cnonce"));
     let mut counts = NonceCounts::new();
     assert_eq!(check(&server(), &text, &ASKED, &mut counts, NOW), Outcome::Refused(Refusal::Qop));
-    let lenient = Server::new([3; 16], Policy { without_qop: true, ..Policy::default() });
+    let lenient = Server::new([3; 16], Policy { without_qop: true, ..both() });
     assert_eq!(check(&lenient, &text, &ASKED, &mut counts, NOW), Outcome::Accepted);
     assert_eq!(check(&lenient, &text, &ASKED, &mut counts, NOW), Outcome::Refused(Refusal::Replayed));
 }

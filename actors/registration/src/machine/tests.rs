@@ -144,7 +144,7 @@ fn other_requests_than_the_hashed_one() {
         ("another Request-URI", (|request| request.uri = "sip:other.test") as fn(&mut Req)),
         ("MD5 where it is forbidden", |_| {}),
     ] {
-        let digest = Policy { md5: what != "MD5 where it is forbidden", ..Policy::default() };
+        let digest = Policy { sha256: true, md5: what != "MD5 where it is forbidden", ..Policy::default() };
         let mut bench = Bench::new(Settings { digest, ..settings() });
         let mut request = bench
             .answered_with(&Req::default(), |challenge| Challenge { algorithm: auth::Algorithm::Md5, ..challenge });

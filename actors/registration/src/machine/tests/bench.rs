@@ -12,7 +12,7 @@ pub(super) const CONTACT: &str = "Contact: <sip:alice@192.0.2.9:4711>\r\n";
 
 /// Both algorithms, as RFC 8760 would have it.
 pub(super) fn settings() -> Settings {
-    Settings { digest: Policy::default(), ..Settings::default() }
+    Settings { digest: Policy { sha256: true, ..Policy::default() }, ..Settings::default() }
 }
 
 /// What the balancer writes.
