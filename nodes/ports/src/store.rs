@@ -122,7 +122,8 @@ fn open(settings: &Settings, post: Arc<dyn Post>, home: Home, clock: Arc<dyn Clo
     let read_db = schema::open_reader(settings).map_err(bad)?;
     let counters = Arc::new(Counters::default());
     let writing =
-        writer::Writer::new(db, settings, directory.clone(), Arc::clone(&post), home, clock, Arc::clone(&counters));
+        writer::Writer::new(db, settings, directory.clone(), Arc::clone(&post), home, clock, Arc::clone(&counters))
+            .map_err(bad)?;
     let every = Duration::from_millis(settings.commit_ms.into());
     let thread = |e| StartError::new("cannot start a store thread", e);
     let (writer, write_thread) =

@@ -53,7 +53,8 @@ const WAL_PAGES: i64 = 4096;
 /// Bytes of the write-ahead log's file that stay after folding.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE domains (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         domain TEXT NOT NULL UNIQUE,
@@ -128,4 +129,15 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX cdrs_source ON cdrs (source_user_id, init_ms);
     CREATE INDEX cdrs_destination ON cdrs (destination_user_id, init_ms);
     CREATE INDEX cdrs_call_id ON cdrs (call_id);
-"];
+",
+    "
+    ALTER TABLE bindings RENAME TO old_bindings;
+    CREATE TABLE bindings (
+        seq INTEGER PRIMARY KEY,
+        aor TEXT NOT NULL,
+        bindings BLOB NOT NULL
+    );
+    INSERT INTO bindings (aor, bindings) SELECT aor, bindings FROM old_bindings;
+    DROP TABLE old_bindings;
+",
+];

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::customers::unused_external_id;
 use super::query::Source;
 use super::writer::{Touched, Work};
-use super::{Number, ProvisionError, domains, numbers};
+use super::{Number, ProvisionError, bindings, domains, numbers};
 
 /// A subscriber as provisioning shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,7 +193,8 @@ pub(super) fn update(work: &mut Work<'_>, id: u64, fields: SubscriberFields) -> 
 pub(super) fn delete(work: &mut Work<'_>, id: u64) -> Result<(), ProvisionError> {
     let old = get(work.db, id)?;
     let aor = format!("{}@{}", old.username, old.domain).to_ascii_lowercase();
-    work.db.execute("DELETE FROM bindings WHERE aor = ?", [aor])?;
+    let seq = bindings::unbind(work.db, &aor)?;
+    work.touch(Touched::Unbound(aor, seq));
     work.db.execute("DELETE FROM subscribers WHERE id = ?", [id as i64])?;
     work.touch(Touched::Subscriber(id));
     Ok(())

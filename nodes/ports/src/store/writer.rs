@@ -45,6 +45,8 @@ pub(super) enum Touched {
     Domain(u64),
     DomainGone(String),
     Subscriber(u64),
+    /// An address-of-record has lost its bindings with the row of this number.
+    Unbound(String, i64),
 }
 
 impl Work<'_> {
@@ -74,9 +76,10 @@ impl Writer {
         home: Home,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
-    ) -> Writer {
-        let bindings = Bindings::new(home, settings.queue_max);
-        Writer { db, directory, bindings, post, clock, counters, cdr_days_max: settings.cdr_days_max, prune_ms: 0 }
+    ) -> rusqlite::Result<Writer> {
+        let bindings = Bindings::open(&db, home, settings.queue_max)?;
+        let cdr_days_max = settings.cdr_days_max;
+        Ok(Writer { db, directory, bindings, post, clock, counters, cdr_days_max, prune_ms: 0 })
     }
 
     fn work(&mut self, group: Vec<Command>) -> Option<oneshot::Sender<()>> {
@@ -155,7 +158,7 @@ impl Writer {
         touched: &mut Vec<Touched>,
     ) -> rusqlite::Result<usize> {
         let mut group = self.db.transaction()?;
-        let count = self.bindings.write(&group)?;
+        let count = self.bindings.write(&group, now_ms)?;
         for job in jobs {
             let step = group.savepoint()?;
             let mut work = Work { db: &step, now_ms, touched: Vec::new() };
@@ -172,11 +175,15 @@ impl Writer {
         Ok(count)
     }
 
-    fn refresh(&self, touched: Vec<Touched>) {
+    fn refresh(&mut self, touched: Vec<Touched>) {
         for thing in touched {
             let refreshed = match thing {
                 Touched::Domain(id) => self.directory.refresh_domain(&self.db, id),
                 Touched::Subscriber(id) => self.directory.refresh_subscriber(&self.db, id),
+                Touched::Unbound(aor, seq) => {
+                    self.bindings.added(&aor, seq);
+                    Ok(())
+                }
                 Touched::DomainGone(domain) => {
                     self.directory.remove_domain(&domain);
                     Ok(())
