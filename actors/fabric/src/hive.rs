@@ -15,6 +15,8 @@ pub struct Hive {
     founder: Arc<dyn Founder>,
     cells: FixedMap<Address, Cell>,
     alarms: BinaryHeap<Reverse<(Instant, Address)>>,
+    /// Alarms that will never matter: their machine has ended or was armed for an earlier moment.
+    stale: usize,
     settings: HiveSettings,
     /// Machines that died by a panic since the start.
     pub lost: u64,
@@ -41,7 +43,7 @@ struct Cell {
 
 impl Hive {
     pub fn new(founder: Arc<dyn Founder>, settings: HiveSettings) -> Hive {
-        Hive { founder, cells: FixedMap::default(), alarms: BinaryHeap::new(), settings, lost: 0 }
+        Hive { founder, cells: FixedMap::default(), alarms: BinaryHeap::new(), stale: 0, settings, lost: 0 }
     }
 
     /// Machines in the hive.
@@ -62,13 +64,17 @@ impl Hive {
 
     /// Takes in a machine that lived elsewhere.
     pub fn put(&mut self, address: Address, machine: Box<dyn Machine>) {
-        self.cells.insert(address, Cell { machine, armed: None });
-        self.settle(address);
+        self.forget(address);
+        let mut cell = Cell { machine, armed: None };
+        if !cell.machine.is_idle() {
+            arm(&mut cell, address, &mut self.alarms, &mut self.stale);
+            self.cells.insert(address, cell);
+        }
     }
 
     /// Gives a machine out to live elsewhere.
     pub fn take(&mut self, address: Address) -> Option<Box<dyn Machine>> {
-        self.cells.remove(&address).map(|cell| cell.machine)
+        self.forget(address)
     }
 
     pub fn contains(&self, address: Address) -> bool {
@@ -79,27 +85,50 @@ impl Hive {
         let Some(cell) = self.cells.get_mut(&address) else { return };
         let machine = cell.machine.as_mut();
         // A panic is our own mistake: this machine is lost, its neighbours are not.
-        if catch_unwind(AssertUnwindSafe(|| step(machine, out))).is_err() {
-            self.lost += 1;
-            self.cells.remove(&address);
-            return;
+        let lost = catch_unwind(AssertUnwindSafe(|| step(machine, out))).is_err();
+        self.lost += u64::from(lost);
+        if lost || cell.machine.is_idle() {
+            self.forget(address);
+        } else {
+            arm(cell, address, &mut self.alarms, &mut self.stale);
         }
-        self.settle(address);
     }
 
-    fn settle(&mut self, address: Address) {
-        let Some(cell) = self.cells.get_mut(&address) else { return };
-        if cell.machine.is_idle() {
-            self.cells.remove(&address);
-            return;
+    fn forget(&mut self, address: Address) -> Option<Box<dyn Machine>> {
+        let cell = self.cells.remove(&address)?;
+        if cell.armed.is_some() {
+            self.stale += 1;
+            self.sweep();
         }
-        let Some(due) = cell.machine.deadline() else { return };
-        if cell.armed.is_none_or(|armed| due < armed) {
-            cell.armed = Some(due);
-            self.alarms.push(Reverse((due, address)));
+        Some(cell.machine)
+    }
+
+    /// Throws stale alarms out when they are the majority.
+    fn sweep(&mut self) {
+        if self.stale > STALE_MIN && self.stale * 2 > self.alarms.len() {
+            let cells = &self.cells;
+            self.alarms
+                .retain(|Reverse((due, address))| cells.get(address).is_some_and(|cell| cell.armed == Some(*due)));
+            self.stale = 0;
         }
     }
 }
+
+/// Sets the alarm of a machine, unless an earlier one stands.
+fn arm(cell: &mut Cell, address: Address, alarms: &mut BinaryHeap<Reverse<(Instant, Address)>>, stale: &mut usize) {
+    let Some(due) = cell.machine.deadline() else { return };
+    if cell.armed.is_none_or(|armed| due < armed) {
+        *stale += usize::from(cell.armed.is_some());
+        cell.armed = Some(due);
+        alarms.push(Reverse((due, address)));
+    }
+}
+
+/// Wakes that may follow from wakes in one go, count.
+const WAKES_MORE: usize = 64;
+
+/// Stale alarms that are not worth a sweep, count.
+const STALE_MIN: usize = 1024;
 
 impl Machine for Hive {
     fn handle(&mut self, mail: Envelope, now: Now, out: &mut Outbox) {
@@ -124,18 +153,24 @@ impl Machine for Hive {
     }
 
     fn wake(&mut self, now: Now, out: &mut Outbox) {
-        while let Some(Reverse((due, address))) = self.alarms.peek().copied() {
+        // A machine that wants to be woken at once and again must not stop the others: the host comes back.
+        for _ in 0..self.alarms.len() + WAKES_MORE {
+            let Some(Reverse((due, address))) = self.alarms.peek().copied() else { break };
             if due > now.instant {
                 break;
             }
             self.alarms.pop();
-            let Some(cell) = self.cells.get_mut(&address) else { continue };
-            if cell.armed != Some(due) {
+            let Some(cell) = self.cells.get_mut(&address).filter(|cell| cell.armed == Some(due)) else {
+                self.stale = self.stale.saturating_sub(1);
                 continue;
-            }
+            };
             cell.armed = None;
-            out.open(address, None);
-            self.run(address, out, |machine, out| machine.wake(now, out));
+            if cell.machine.deadline().is_some_and(|due| due <= now.instant) {
+                out.open(address, None);
+                self.run(address, out, |machine, out| machine.wake(now, out));
+            } else {
+                arm(cell, address, &mut self.alarms, &mut self.stale);
+            }
         }
     }
 

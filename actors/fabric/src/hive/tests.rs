@@ -93,3 +93,27 @@ fn a_panic_costs_one_machine() {
     assert_eq!((hive.len(), hive.lost), (1, 1));
     assert!(hive.contains(Address::Registration(Key(1))));
 }
+
+#[test]
+fn alarms_of_ended_machines_do_not_pile_up() {
+    let (mut hive, mut out) = hive(10_000);
+    for key in 0..5_000 {
+        hive.handle(ask(key, Letter::Locate("a".into())), at(0), &mut out);
+        hive.handle(ask(key, Letter::Describe), at(1), &mut out);
+    }
+    assert!(hive.is_empty());
+    assert!(hive.alarms.len() <= 2 * STALE_MIN, "{} alarms of nobody", hive.alarms.len());
+}
+
+#[test]
+fn an_alarm_that_was_moved_later_wakes_nobody_early() {
+    let (mut hive, mut out) = hive(10);
+    hive.handle(ask(1, Letter::Locate("a".into())), at(0), &mut out);
+    hive.handle(ask(1, Letter::Locate("a".into())), at(5), &mut out);
+    out.take();
+    hive.wake(at(12), &mut out);
+    assert!(out.is_empty());
+    assert_eq!(hive.deadline(), Some(Instant(15)));
+    hive.wake(at(15), &mut out);
+    assert_eq!(out.take().len(), 1);
+}
