@@ -33,6 +33,8 @@ pub struct Lab {
     saboteur: Option<Saboteur>,
     letters: u64,
     killed: u64,
+    /// Alarms since time last moved.
+    spins: u32,
 }
 
 struct Room {
@@ -71,6 +73,7 @@ impl Lab {
             saboteur: None,
             letters: 0,
             killed: 0,
+            spins: 0,
         }
     }
 
@@ -91,6 +94,7 @@ impl Lab {
             let Some(event) = self.world.next_ms() else { break };
             match alarm {
                 Some(at) if at <= event => {
+                    self.spins = if at > self.now_ms { 0 } else { self.spins + 1 };
                     self.now_ms = self.now_ms.max(at);
                     self.alarm();
                 }
@@ -112,6 +116,15 @@ impl Lab {
         let Some(Reverse((at, address))) = self.alarms.pop() else { return };
         let Some(room) = self.rooms.get_mut(&address).filter(|room| room.armed == Some(at)) else { return };
         room.armed = None;
+        if self.spins > SPINS_MAX {
+            self.remains.panics.push(format!(
+                "{} at {} ms: wants to be woken without end",
+                address.kind(),
+                self.now_ms
+            ));
+            self.rooms.remove(&address);
+            return;
+        }
         if room.machine.deadline().is_some_and(|due| due_ms(due) <= self.now_ms) {
             self.step(address, |machine, now, out| machine.wake(now, out));
         } else {
@@ -250,6 +263,9 @@ impl Lab {
         Report::of(self.world, self.letters, self.killed)
     }
 }
+
+/// Alarms at one moment that are still believable, count.
+const SPINS_MAX: u32 = 10_000;
 
 /// Alarm clocks tick in milliseconds and are never early.
 fn due_ms(due: Instant) -> u64 {
