@@ -40,7 +40,8 @@ fn a_declined_call() {
 
 #[test]
 fn nobody_answers() {
-    let stage = Stage::new(33, Props { relay: false, toml: "[call]\nwithout_relay = \"unanchored\"\nring_max_s = 2\n" });
+    let stage =
+        Stage::new(33, Props { toml: "[call]\nwithout_relay = \"unanchored\"\nring_max_s = 2\n", ..Props::default() });
     stage.register(&stage.phone(2));
     let callee = stage.sipp(&stage.phone(2), "< INVITE\n> 180\n< CANCEL\n> 200 CANCEL\n> 487 INVITE\n< ACK").start();
     stage.sipp(&stage.phone(1), &refused_with("408")).run().passed();
@@ -84,26 +85,29 @@ fn a_cancel_that_crosses_the_answer() {
             "< INVITE
              > 180
              < CANCEL
+             > 200 CANCEL
              > 200 INVITE sdp
-             > 481 CANCEL
              < ACK
              < BYE
              > 200",
         )
         .start();
     let caller = stage.sipp(&stage.phone(1), CANCELS_WHILE_RINGING).run().passed();
-    let callee = callee.end();
-    assert_eq!(callee.count("ACK") >= 1 && callee.count("BYE") >= 1, true, "ACK and BYE after the late 200: {:?}", callee.received());
+    let callee = callee.end().passed();
+    assert_eq!(callee.received(), ["INVITE", "CANCEL", "ACK", "BYE"], "the late 200 is acknowledged at once");
     assert_eq!(caller.count("487 INVITE"), 1);
     assert_eq!(stage.wait_for_cdrs(1).len(), 1);
 }
 
 #[test]
 fn a_caller_that_dies_while_it_rings() {
-    let stage = Stage::new(36, Props { relay: false, toml: "[call]\nwithout_relay = \"unanchored\"\nring_max_s = 3\n" });
+    let stage =
+        Stage::new(36, Props { toml: "[call]\nwithout_relay = \"unanchored\"\nring_max_s = 3\n", ..Props::default() });
     stage.register(&stage.phone(2));
     let callee = stage.sipp(&stage.phone(2), "< INVITE\n> 180\n< CANCEL\n> 200 CANCEL\n> 487 INVITE\n< ACK").start();
-    let caller = stage.sipp(&stage.phone(1), "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 180\nwait 60000").start();
+    let caller = stage
+        .sipp(&stage.phone(1), "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 180\nwait 60000")
+        .start();
     caller.wait_for("it rings", |message| message.gist() == "180 INVITE");
     caller.power_off();
     callee.end().passed();
@@ -127,11 +131,8 @@ fn an_unknown_user() {
 #[test]
 fn a_foreign_domain_is_refused() {
     let stage = Stage::plain(39);
-    let phone = stage.phone(1);
-    let ladder = refused_with("403");
-    // The dialled domain is not ours: the phone is authenticated in its own, and may still not dial through.
-    let scenario = stage.sipp(&phone, &ladder).calls("someone@elsewhere.invalid;x=");
-    scenario.run().passed();
+    // The phone is authenticated in its own domain, and may still not dial through to another.
+    stage.sipp(&stage.phone(1), &refused_with("403")).calls("someone@elsewhere.invalid").run().passed();
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Ladders: a phone's side of a call in a few lines, turned into a SIPp scenario.
 //!
 //! ```text
-//! > INVITE sdp              send; `sdp`, `sdp:sendonly`, `sdp:inactive` add a body, `auth` the credentials asked for
+//! > INVITE sdp              send; `sdp`, `sdp:sendonly`, `sdp:inactive` add a body (`port=14000` with that media port),
+//!                           `auth` the credentials asked for
 //! < 407 auth                expect; `?` behind the number makes it optional
 //! > ACK
 //! < 200 INVITE | ~ m=audio  expect, and the message must match the expression
 //! wait 500                  milliseconds
 //! > BYE | Reason: bored     send with one more header field
 //! > 180 INVITE              respond to the last (or the named) request
+//! > REGISTER q=0.5          Contact with that preference; `contact=` and `via=` put another address there, `star` is `*`
 //! ```
 //! Dialogue state is kept here: CSeq, the peer's tag and Contact, and what a response must copy.
 
@@ -22,8 +24,12 @@ struct Writer<'a> {
     phone: &'a Phone,
     called: &'a str,
     domain: &'a str,
+    /// CSeq of the last request that took a new one.
     cseq: u32,
     invite_cseq: u32,
+    /// Steps written so far, and the step of the last INVITE: SIPp counts branches backwards from the present step.
+    steps: u32,
+    invite_step: u32,
     /// This side sent the first INVITE.
     is_caller: bool,
     /// A dialogue exists: requests go to the peer's Contact with its tag.
@@ -42,6 +48,8 @@ pub fn to_sipp(ladder: &str, phone: &Phone, called: &str, domain: &str) -> Strin
         domain,
         cseq: 0,
         invite_cseq: 0,
+        steps: 0,
+        invite_step: 0,
         is_caller: first.starts_with('>'),
         confirmed: false,
         last_request: String::new(),
@@ -59,24 +67,32 @@ impl Writer<'_> {
         let words: Vec<&str> = main.split_whitespace().collect();
         match words.as_slice() {
             ["wait", ms] => writeln!(self.xml, "<pause milliseconds=\"{ms}\"/>").expect("a string"),
-            [">", what, options @ ..] if what.starts_with(|c: char| c.is_ascii_digit()) => self.respond(what, options, extra),
+            [">", what, options @ ..] if what.starts_with(|c: char| c.is_ascii_digit()) => {
+                self.respond(what, options, extra)
+            }
             [">", method, options @ ..] => self.request(method, options, extra),
             ["<", what, options @ ..] => self.expect(what, options, extra),
             _ => panic!("not a line of a ladder: {line}"),
         }
+        self.steps += 1;
     }
 
     fn request(&mut self, method: &str, options: &[&str], extra: &str) {
         let in_dialog = self.confirmed || !self.is_caller;
-        self.cseq = match method {
+        let cseq = match method {
             "ACK" | "CANCEL" => self.invite_cseq,
             _ => self.cseq + 1,
         };
+        self.cseq = self.cseq.max(cseq);
         if method == "INVITE" {
-            self.invite_cseq = self.cseq;
+            (self.invite_cseq, self.invite_step) = (cseq, self.steps);
         }
         let early = options.contains(&"early"); // in the early dialogue: PRACK, UPDATE
-        let peer = format!("sip:{}@{}", if method == "REGISTER" { &self.phone.user } else { self.called }, self.domain);
+        let peer = match (method, self.called.contains('@')) {
+            ("REGISTER", _) => format!("sip:{}@{}", self.phone.user, self.domain),
+            (_, true) => format!("sip:{}", self.called),
+            (_, false) => format!("sip:{}@{}", self.called, self.domain),
+        };
         let uri = match (method, in_dialog || early) {
             ("REGISTER", _) => format!("sip:{}", self.domain),
             ("OPTIONS", _) if options.contains(&"server") => format!("sip:{}", self.domain),
@@ -90,17 +106,23 @@ impl Writer<'_> {
         } else {
             (format!("[$local];tag={LOCAL_TAG}"), "[$remote]".to_owned())
         };
-        let branch = if method == "CANCEL" || (method == "ACK" && !self.confirmed) { "[branch-1]" } else { "[branch]" };
-        let branch = if method == "CANCEL" { "[branch-1]" } else { branch };
+        // RFC 3261 9.1 and 17.1.1.3: CANCEL and the ACK of a refusal are of the INVITE's transaction.
+        let of_invite = method == "CANCEL" || (method == "ACK" && self.last_request != "200");
+        let branch =
+            if of_invite { format!("[branch-{}]", self.steps - self.invite_step) } else { "[branch]".to_owned() };
         let via = self.option(options, "via").map_or("[local_ip]:[local_port]".to_owned(), str::to_owned);
         let contact = self.option(options, "contact").map_or("[local_ip]:[local_port]".to_owned(), str::to_owned);
         let mut message = format!(
             "{method} {uri} SIP/2.0\nVia: SIP/2.0/[transport] {via};rport;branch={branch}\nMax-Forwards: 70\nFrom: {from}\nTo: {to}\n\
-             Call-ID: [call_id]\nCSeq: {} {method}\n",
-            self.cseq
+             Call-ID: [call_id]\nCSeq: {cseq} {method}\n"
         );
         if !matches!(method, "CANCEL" | "BYE" | "ACK" | "PRACK") {
-            let contact = if options.contains(&"star") { "*".to_owned() } else { format!("<sip:{}@{contact};transport=[transport]>", self.phone.user) };
+            let q = self.option(options, "q").map(|q| format!(";q={q}")).unwrap_or_default();
+            let contact = if options.contains(&"star") {
+                "*".to_owned()
+            } else {
+                format!("<sip:{}@{contact};transport=[transport]>{q}", self.phone.user)
+            };
             let _ = writeln!(message, "Contact: {contact}");
         }
         if method == "PRACK" {
@@ -119,7 +141,9 @@ impl Writer<'_> {
     }
 
     fn respond(&mut self, status: &str, options: &[&str], extra: &str) {
-        let to_invite = options.contains(&"INVITE") || (self.last_request == "INVITE" && !options.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())));
+        let to_invite = options.contains(&"INVITE")
+            || (self.last_request == "INVITE"
+                && !options.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())));
         let reason = match status {
             "100" => "Trying",
             "180" => "Ringing",
@@ -171,18 +195,31 @@ impl Writer<'_> {
         let first = what == "INVITE" && !self.is_caller && !self.confirmed;
         if what == "INVITE" {
             for (header, variable) in [("Via:", "via"), ("From:", "from"), ("To:", "to"), ("CSeq:", "cseq")] {
-                let _ = writeln!(actions, "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}\" check_it=\"true\" assign_to=\"{variable}\"/>");
+                let _ = writeln!(
+                    actions,
+                    "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}\" check_it=\"true\" assign_to=\"{variable}\"/>"
+                );
             }
             if first {
-                let _ = writeln!(actions, "<ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" check_it=\"true\" assign_to=\"remote\"/>");
-                let _ = writeln!(actions, "<ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" check_it=\"true\" assign_to=\"local\"/>");
+                let _ = writeln!(
+                    actions,
+                    "<ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" check_it=\"true\" assign_to=\"remote\"/>"
+                );
+                let _ = writeln!(
+                    actions,
+                    "<ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" check_it=\"true\" assign_to=\"local\"/>"
+                );
             }
         }
         if what == "ACK" && !self.is_caller && self.last_request == "INVITE" {
             self.confirmed = true;
         }
         self.check(extra, &mut actions);
-        self.open("recv", &format!("request=\"{what}\"{attributes}{}", if first { " rrs=\"true\"" } else { "" }), &actions);
+        self.open(
+            "recv",
+            &format!("request=\"{what}\"{attributes}{}", if first { " rrs=\"true\"" } else { "" }),
+            &actions,
+        );
         if !optional && what != "ACK" {
             what.clone_into(&mut self.last_request);
         }
@@ -192,7 +229,11 @@ impl Writer<'_> {
         for expression in extra.split(" ;; ").filter_map(|part| part.trim().strip_prefix('~')) {
             self.checks += 1;
             let expression = escape(expression.trim());
-            let _ = writeln!(actions, "<ereg regexp=\"{expression}\" search_in=\"msg\" check_it=\"true\" assign_to=\"check{}\"/>", self.checks);
+            let _ = writeln!(
+                actions,
+                "<ereg regexp=\"{expression}\" search_in=\"msg\" check_it=\"true\" assign_to=\"check{}\"/>",
+                self.checks
+            );
         }
     }
 
@@ -200,7 +241,8 @@ impl Writer<'_> {
         if actions.is_empty() {
             writeln!(self.xml, "<{element} {attributes}/>").expect("a string");
         } else {
-            writeln!(self.xml, "<{element} {attributes}>\n<action>\n{actions}</action>\n</{element}>").expect("a string");
+            writeln!(self.xml, "<{element} {attributes}>\n<action>\n{actions}</action>\n</{element}>")
+                .expect("a string");
         }
     }
 
@@ -212,10 +254,11 @@ impl Writer<'_> {
         let mut message = message.to_owned();
         match sdp {
             Some(direction) => {
+                let port = self.option(options, "port").unwrap_or("[media_port]");
                 let _ = write!(
                     message,
                     "Content-Type: application/sdp\nContent-Length: [len]\n\nv=0\no=phone 5{n} {n} IN IP[local_ip_type] [local_ip]\ns=-\n\
-                     c=IN IP[media_ip_type] [media_ip]\nt=0 0\nm=audio [media_port] RTP/AVP 8 0 101\na=rtpmap:8 PCMA/8000\na=rtpmap:0 PCMU/8000\n\
+                     c=IN IP[media_ip_type] [media_ip]\nt=0 0\nm=audio {port} RTP/AVP 8 0 101\na=rtpmap:8 PCMA/8000\na=rtpmap:0 PCMU/8000\n\
                      a=rtpmap:101 telephone-event/8000\na={direction}\n",
                     n = self.cseq + 1
                 );

@@ -1,5 +1,5 @@
-//! The real switch with peers that nobody here wrote. Each test has a network of its own (`127.10.N.x`), so that tests
-//! may run side by side; each is judged by the exit codes of the peers and by the messages on the wire.
+//! The real switch with peers that nobody here wrote. Each test has a network of its own (`127.P.N.x`, P of this
+//! process), so that tests and runs of them may go side by side; each is judged by the exit codes of the peers and by the messages on the wire.
 
 mod ladder;
 mod process;
@@ -13,6 +13,7 @@ mod calls;
 mod early;
 mod endings;
 mod forking;
+mod loss;
 mod media;
 mod mutation;
 mod offers;

@@ -10,14 +10,15 @@ use crate::stage::{Props, Stage};
 const MESSAGES: u64 = 1_000_000;
 
 /// No flood limit: every message is to reach the parser.
-const OPEN: &str = "[balancer]\nflood_messages_per_s = 0\n[call]\nwithout_relay = \"unanchored\"\n[log]\nlevel = \"warn\"\n";
+const OPEN: &str =
+    "[balancer]\nflood_messages_per_s = 0\n[call]\nwithout_relay = \"unanchored\"\n[log]\nlevel = \"warn\"\n";
 
 /// Growth of the resident memory that is allowed between the first tenth and the end, percent.
 const GROWTH_PERCENT_MAX: u64 = 10;
 
 #[test]
 fn a_million_mutated_messages_harm_no_call() {
-    let mut stage = Stage::new(111, Props { relay: false, toml: OPEN });
+    let mut stage = Stage::new(111, Props { toml: OPEN, ..Props::default() });
     let count: u64 = std::env::var("MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(MESSAGES);
     stage.register(&stage.phone(2));
     let over = AtomicBool::new(false);
@@ -53,7 +54,7 @@ fn call(stage: &Stage) {
 /// Sends `count` mutations of the torture messages and of our own ladder's, as fast as the socket of the switch takes them.
 fn shoot(stage: &Stage, seed: u64, count: u64) {
     let seeds = seeds();
-    let socket = UdpSocket::bind("127.10.111.66:0").expect("an address of the test");
+    let socket = UdpSocket::bind((stage.ip(66), 0)).expect("an address of the test");
     let mut random = Random(seed);
     let start = Instant::now();
     let mut sent = 0;

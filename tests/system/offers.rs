@@ -1,6 +1,6 @@
 //! Offers and answers after and beside the ordinary one.
 
-use crate::stage::Stage;
+use crate::stage::{Props, Stage};
 
 #[test]
 fn a_call_is_held_and_resumed() {
@@ -161,5 +161,102 @@ fn a_message_is_passed_to_the_phone() {
     stage.register(&stage.phone(2));
     let callee = stage.sipp(&stage.phone(2), "< MESSAGE\n> 200 MESSAGE").start();
     stage.sipp(&stage.phone(1), "> MESSAGE\n< 407 auth\n> MESSAGE auth\n< 200").run().passed();
+    callee.end().passed();
+}
+
+#[test]
+fn update_changes_a_session_without_a_new_invite() {
+    let stage = Stage::plain(67);
+    stage.register(&stage.phone(2));
+    let callee = stage
+        .sipp(
+            &stage.phone(2),
+            "< INVITE | ~ Allow:.*UPDATE
+             > 200 sdp | Allow: INVITE, ACK, BYE, CANCEL, UPDATE
+             < ACK
+             < UPDATE | ~ a=sendonly
+             > 200 UPDATE sdp:recvonly
+             < BYE
+             > 200",
+        )
+        .start();
+    stage
+        .sipp(
+            &stage.phone(1),
+            "> INVITE sdp | Allow: INVITE, ACK, BYE, CANCEL, UPDATE
+             < 407 auth
+             > ACK
+             > INVITE sdp auth | Allow: INVITE, ACK, BYE, CANCEL, UPDATE
+             < 100
+             < 200 | ~ Allow:.*UPDATE
+             > ACK
+             wait 100
+             > UPDATE sdp:sendonly
+             < 200 | ~ a=recvonly
+             > BYE
+             < 200",
+        )
+        .run()
+        .passed();
+    callee.end().passed();
+}
+
+#[test]
+fn an_operator_may_allow_transfers() {
+    let toml = "[call]\nwithout_relay = \"unanchored\"\nrefer = \"transfer\"\n";
+    let stage = Stage::new(68, Props { toml, ..Props::default() });
+    stage.register(&stage.phone(2));
+    stage.register(&stage.phone(3));
+    // user2 sends its caller on to user3: the switch calls user3, joins the two, and bids user2 farewell.
+    let target = stage.sipp(&stage.phone(3), "< INVITE\n> 180\n> 200 sdp\n< ACK\n< BYE\n> 200").start();
+    let callee = stage
+        .sipp(
+            &stage.phone(2),
+            "< INVITE
+             > 200 sdp
+             < ACK
+             wait 100
+             > REFER | Refer-To: <sip:user3@example.test>
+             < 202
+             < NOTIFY | ~ SIP/2.0 100
+             > 200 NOTIFY
+             < NOTIFY | ~ SIP/2.0 200
+             > 200 NOTIFY
+             < BYE
+             > 200",
+        )
+        .start();
+    stage
+        .sipp(
+            &stage.phone(1),
+            "> INVITE sdp
+             < 407 auth
+             > ACK
+             > INVITE sdp auth
+             < 100
+             < 200
+             > ACK
+             < INVITE | ~ m=audio
+             > 200 INVITE sdp
+             < ACK
+             wait 300
+             > BYE
+             < 200",
+        )
+        .run()
+        .passed();
+    callee.end().passed();
+    target.end().passed();
+    let cdrs = stage.wait_for_cdrs(2);
+    let called: Vec<_> = cdrs.iter().map(|cdr| cdr["destination_user"].as_str().unwrap_or_default()).collect();
+    assert_eq!(called, ["user2", "user3"], "one record each for the call and for the leg that the transfer made");
+}
+
+#[test]
+fn options_reaches_the_phone() {
+    let stage = Stage::plain(69);
+    stage.register(&stage.phone(2));
+    let callee = stage.sipp(&stage.phone(2), "< OPTIONS\n> 200 OPTIONS | Allow: INVITE").start();
+    stage.sipp(&stage.phone(1), "> OPTIONS\n< 407 auth\n> OPTIONS auth\n< 200").run().passed();
     callee.end().passed();
 }

@@ -27,10 +27,16 @@ fn a_phone_registers_refreshes_and_unregisters() {
         .passed();
     assert_eq!(played.count("200 REGISTER"), 2);
     assert_eq!(stage.switch.contacts("user1").len(), 1);
-    stage.sipp(&phone, "> REGISTER | Expires: 0
+    stage
+        .sipp(
+            &phone,
+            "> REGISTER | Expires: 0
                         < 401 auth
                         > REGISTER auth | Expires: 0
-                        < 200").run().passed();
+                        < 200",
+        )
+        .run()
+        .passed();
     assert!(stage.switch.contacts("user1").is_empty(), "an unregistered contact is gone");
 }
 
@@ -40,10 +46,16 @@ fn star_removes_every_contact() {
     stage.register(&stage.phone(1));
     stage.register(&stage.phone_at(1, 41));
     assert_eq!(stage.switch.contacts("user1").len(), 2);
-    stage.sipp(&stage.phone(1), "> REGISTER star | Expires: 0
+    stage
+        .sipp(
+            &stage.phone(1),
+            "> REGISTER star | Expires: 0
                                  < 401 auth
                                  > REGISTER auth star | Expires: 0
-                                 < 200").run().passed();
+                                 < 200",
+        )
+        .run()
+        .passed();
     assert!(stage.switch.contacts("user1").is_empty());
 }
 
@@ -65,7 +77,11 @@ fn a_wrong_password_and_an_unknown_user_look_the_same() {
     assert_eq!(wrong.received(), unknown.received());
     let names = |played: &crate::sipp::Played| {
         let text = &played.messages.last().expect("an answer").text;
-        text.lines().skip(1).filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+        text.lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, _)| name.to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&wrong), names(&unknown), "same header fields in the same order");
     assert!(stage.switch.contacts("user1").is_empty());
@@ -78,10 +94,16 @@ fn five_contacts_and_the_sixth() {
         stage.register(&stage.phone_at(1, host));
     }
     assert_eq!(stage.switch.contacts("user1").len(), 5);
-    stage.sipp(&stage.phone_at(1, 36), "> REGISTER | Expires: 600
+    stage
+        .sipp(
+            &stage.phone_at(1, 36),
+            "> REGISTER | Expires: 600
                                         < 401 auth
                                         > REGISTER auth | Expires: 600
-                                        < 403").run().passed();
+                                        < 403",
+        )
+        .run()
+        .passed();
     assert_eq!(stage.switch.contacts("user1").len(), 5, "nobody was pushed out");
 }
 
@@ -112,8 +134,14 @@ fn a_phone_behind_a_nat_registers_and_is_called() {
 #[test]
 fn a_foreign_domain_gets_no_registration() {
     let stage = Stage::plain(16);
-    let played = stage.sipp(&stage.phone(1), "> REGISTER | Expires: 600
-                                              < 401 auth | ~ realm=.example.test").run().passed();
+    let played = stage
+        .sipp(
+            &stage.phone(1),
+            "> REGISTER | Expires: 600
+                                              < 401 auth | ~ realm=.example.test",
+        )
+        .run()
+        .passed();
     assert!(!played.first("401 REGISTER").text.contains("tandem"), "no product in an answer to strangers");
     assert_eq!(DOMAIN, "example.test");
 }

@@ -1,31 +1,33 @@
 //! A real rtpengine.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Process, is_bound, until};
+use crate::stage::ip;
 
 pub struct Relay {
     pub process: Process,
-    net: u8,
-    folder: std::path::PathBuf,
+    /// Address of its media ports, and of its control port.
+    pub address: Ipv4Addr,
+    folder: PathBuf,
 }
 
-/// Where the test's rtpengine listens for commands.
-pub fn control_address(net: u8) -> SocketAddr {
-    SocketAddr::from(([127, 10, net, 9], 2223))
+/// Where the rtpengine of this number (from 0) is in a test's network: hosts 9, 8, 7 ...
+pub fn relay_ip(net: u8, number: u8) -> Ipv4Addr {
+    ip(net, 9 - number)
 }
 
-/// Address of the relay's media ports.
-pub fn media_ip(net: u8) -> String {
-    format!("127.10.{net}.9")
+/// Where it listens for commands.
+pub fn control_address(address: Ipv4Addr) -> SocketAddr {
+    SocketAddr::from((address, 2223))
 }
 
 impl Relay {
-    pub fn start(net: u8, folder: &Path) -> Relay {
-        Relay { process: launch(net, folder), net, folder: folder.to_path_buf() }
+    pub fn start(address: Ipv4Addr, folder: &Path) -> Relay {
+        Relay { process: launch(address, folder), address, folder: folder.to_path_buf() }
     }
 
     /// Ends the relay at once, as a crash would.
@@ -36,28 +38,29 @@ impl Relay {
 
     /// Starts it again, empty.
     pub fn restart(&mut self) {
-        self.process = launch(self.net, &self.folder);
+        self.process = launch(self.address, &self.folder);
     }
 }
 
-fn launch(net: u8, folder: &Path) -> Process {
-    let control = control_address(net);
+fn launch(address: Ipv4Addr, folder: &Path) -> Process {
+    let control = control_address(address);
     let process = Process::start(
         "rtpengine",
         Command::new("rtpengine").args([
+            "--config-file=none",
             "--table=-1",
             "--foreground",
             "--log-stderr",
             "--log-level=6",
-            &format!("--interface={}", media_ip(net)),
+            &format!("--interface={address}"),
             &format!("--listen-ng={control}"),
             "--port-min=30000",
             "--port-max=31000",
             "--delete-delay=0",
             "--num-threads=2",
-            &format!("--pidfile={}", folder.join("rtpengine.pid").display()),
+            &format!("--pidfile={}", folder.join(format!("rtpengine-{address}.pid")).display()),
         ]),
-        &folder.join("rtpengine.log"),
+        &folder.join(format!("rtpengine-{address}.log")),
     );
     until("rtpengine listens", Duration::from_secs(10), || is_bound(control, "udp"));
     process

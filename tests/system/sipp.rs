@@ -62,6 +62,12 @@ impl Sipp {
         self
     }
 
+    /// Sends to this address instead of the switch's first listener.
+    pub fn through(mut self, address: SocketAddr) -> Sipp {
+        self.switch = address;
+        self
+    }
+
     pub fn within(mut self, seconds: u64) -> Sipp {
         self.seconds_max = seconds;
         self
@@ -135,11 +141,18 @@ impl Playing {
 impl Played {
     /// The exit code says that all went as the ladder has it.
     pub fn passed(self) -> Played {
-        assert_eq!(self.code, Some(0), "{} did not see its ladder:\n{}\n{}", self.name, self.errors, wire::ladder(&self.messages));
+        assert_eq!(
+            self.code,
+            Some(0),
+            "{} did not see its ladder:\n{}\n{}",
+            self.name,
+            self.errors,
+            wire::ladder(&self.messages)
+        );
         self
     }
 
-    /// The start lines it received, without repetitions.
+    /// What it received, in order.
     pub fn received(&self) -> Vec<String> {
         self.messages.iter().filter(|message| !message.sent).map(WireMessage::gist).collect()
     }
@@ -148,6 +161,11 @@ impl Played {
     pub fn first(&self, gist: &str) -> &WireMessage {
         let found = self.messages.iter().find(|message| !message.sent && message.gist() == gist);
         found.unwrap_or_else(|| panic!("{} received no {gist}:\n{}", self.name, wire::ladder(&self.messages)))
+    }
+
+    /// How many messages of this gist it sent, repetitions included.
+    pub fn sent(&self, gist: &str) -> usize {
+        self.messages.iter().filter(|message| message.sent && message.gist() == gist).count()
     }
 
     /// How many messages of this gist it received.

@@ -1,9 +1,9 @@
 //! A stage for one test: a network of loopback addresses, a folder, a switch, perhaps a relay, and phones.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::relay::Relay;
+use crate::relay::{Relay, relay_ip};
 use crate::sipp::Sipp;
 use crate::switch::Switch;
 
@@ -14,7 +14,7 @@ pub struct Stage {
     net: u8,
     pub folder: PathBuf,
     pub switch: Switch,
-    pub relay: Option<Relay>,
+    pub relays: Vec<Relay>,
 }
 
 /// A subscriber with a telephone at an address of the test's network.
@@ -28,8 +28,10 @@ pub struct Phone {
 /// What a stage is made of.
 #[derive(Default)]
 pub struct Props<'a> {
-    /// Start a real rtpengine.
-    pub relay: bool,
+    /// Real rtpengines to start, count.
+    pub relays: u8,
+    /// More addresses to listen on for UDP and TCP.
+    pub listen: &'a [SocketAddr],
     /// More configuration, as TOML sections (`[call]` ...).
     pub toml: &'a str,
 }
@@ -42,21 +44,26 @@ impl Stage {
 
     /// A switch with a real rtpengine.
     pub fn with_relay(net: u8) -> Stage {
-        Stage::new(net, Props { relay: true, toml: "" })
+        Stage::new(net, Props { relays: 1, ..Props::default() })
     }
 
     pub fn new(net: u8, props: Props) -> Stage {
         let folder = std::env::temp_dir().join(format!("tandem-system-{}-{net}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder); // leftover of an earlier process with this id
         std::fs::create_dir_all(&folder).expect("a folder for the test");
-        let relay = props.relay.then(|| Relay::start(net, &folder));
-        let switch = Switch::start(net, &folder, props.relay, props.toml);
-        Stage { net, folder, switch, relay }
+        let relays: Vec<Relay> = (0..props.relays).map(|number| Relay::start(relay_ip(net, number), &folder)).collect();
+        let switch = Switch::start(net, &folder, &relays, &props);
+        Stage { net, folder, switch, relays }
     }
 
-    /// Phone of subscriber `user1` to `user9` at `127.10.N.(20 + number)`.
+    /// Phone of subscriber `user1` to `user9` at host `20 + number` of the test's network.
     pub fn phone(&self, number: u8) -> Phone {
         self.phone_at(number, 20 + number)
+    }
+
+    /// An address of the test's network.
+    pub fn ip(&self, host: u8) -> Ipv4Addr {
+        ip(self.net, host)
     }
 
     /// The same subscriber's phone at another address.
@@ -64,7 +71,7 @@ impl Stage {
         Phone {
             user: format!("user{number}"),
             password: format!("secret{number}"),
-            address: SocketAddr::from(([127, 10, self.net, host], 5060)),
+            address: SocketAddr::from((self.ip(host), 5060)),
         }
     }
 
@@ -97,11 +104,18 @@ impl Stage {
     }
 }
 
+/// Address of a host in a test's network. Hosts: 9 the relay, 10 the switch, from 21 the phones.
+pub fn ip(net: u8, host: u8) -> Ipv4Addr {
+    let process = 16 + (std::process::id() % 223) as u8;
+    Ipv4Addr::new(127, process, net, host)
+}
+
 impl Drop for Stage {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.folder); // only tidying up
         } else {
+            self.switch.leave_trace();
             eprintln!("what happened is in {}", self.folder.display());
         }
     }

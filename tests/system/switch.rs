@@ -1,6 +1,6 @@
 //! The `tandem` binary as a process, and its operator commands.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::process::{Process, until};
-use crate::relay::control_address;
-use crate::stage::DOMAIN;
+use crate::relay::{Relay, control_address};
+use crate::stage::{DOMAIN, Props, ip};
 
 pub struct Switch {
     pub process: Process,
@@ -22,21 +22,24 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Starts a switch on `127.10.NET.10` and provisions user1 to user9.
-    pub fn start(net: u8, folder: &Path, relay: bool, toml: &str) -> Switch {
-        let sip = SocketAddr::from(([127, 10, net, 10], 5060));
-        let control = SocketAddr::from(([127, 10, net, 10], 8090));
-        let api = SocketAddr::from(([127, 10, net, 10], 1443));
+    /// Starts a switch on host 10 of the test's network and provisions user1 to user9.
+    pub fn start(net: u8, folder: &Path, relays: &[Relay], props: &Props) -> Switch {
+        let sip = SocketAddr::from((ip(net, 10), 5060));
+        let control = SocketAddr::from((ip(net, 10), 8090));
+        let api = SocketAddr::from((ip(net, 10), 1443));
         let config = folder.join("tandem.toml");
         let data = folder.join("data");
         std::fs::create_dir_all(&data).expect("a data folder");
-        let relays = if relay { format!("[[anchor.relays]]\nname = \"media1\"\naddress = \"{}\"\n", control_address(net)) } else { String::new() };
-        let call = if toml.contains("[call]") { String::new() } else { "[call]\nwithout_relay = \"unanchored\"\n".to_owned() };
+        let number = |relay: &Relay| relays.iter().position(|other| other.address == relay.address).unwrap_or(0) + 1;
+        let relays: String =
+            relays.iter().map(|relay| relay_section(&format!("media{}", number(relay)), relay.address)).collect();
+        let toml = props.toml;
+        let call = if toml.contains("[call]") { "" } else { "[call]\nwithout_relay = \"unanchored\"\n" };
+        let log = if toml.contains("[log]") { "" } else { "[log]\nlevel = \"debug\"\n" };
+        let listen: String = [sip].iter().chain(props.listen).map(listen_sections).collect();
         let text = format!(
-            "node = 1\nname = \"system-{net}\"\ndata_dir = \"{data}\"\n\n\
-             [[listen]]\ntransport = \"udp\"\naddress = \"{sip}\"\n\n[[listen]]\ntransport = \"tcp\"\naddress = \"{sip}\"\n\n\
-             [api]\nlisten = \"{api}\"\n[api.users]\nadmin = \"sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\n\n[control]\nlisten = \"{control}\"\n\n[log]\nlevel = \"debug\"\n\n\
-             {relays}{call}{toml}",
+            "node = 1\nname = \"system-{net}\"\ndata_dir = \"{data}\"\n\n{listen}\
+             [api]\nlisten = \"{api}\"\n[api.users]\nadmin = \"sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\n\n[control]\nlisten = \"{control}\"\n\n{log}{relays}{call}{toml}",
             data = data.display()
         );
         std::fs::write(&config, text).expect("a configuration");
@@ -44,22 +47,27 @@ impl Switch {
         let mut switch = Switch { process, sip, control, api, config, folder: folder.to_path_buf() };
         switch.wait_until_ready();
         let users: Vec<String> = (1..=9).map(|n| format!("user{n}")).collect();
-        let entries: String = (1..=9).map(|n| subscriber(&users[n - 1], &format!("secret{n}"), &format!("100{n}"))).collect();
+        let entries: String =
+            (1..=9).map(|n| subscriber(&users[n - 1], &format!("secret{n}"), &format!("100{n}"))).collect();
         switch.apply(&entries);
         switch
     }
 
     /// Creates more subscribers, all with the password `secret`.
     pub fn provision(&self, users: &[String]) {
-        let entries: String = users.iter().enumerate().map(|(n, user)| subscriber(user, "secret", &format!("2{n:06}"))).collect();
+        let entries: String =
+            users.iter().enumerate().map(|(n, user)| subscriber(user, "secret", &format!("2{n:06}"))).collect();
         self.apply(&entries);
     }
 
     /// Provisions through the northbound API.
     fn apply(&self, entries: &str) {
         let yml = self.folder.join("subscribers.yml");
-        std::fs::write(&yml, format!("domains: [{{domain: {DOMAIN}}}]\ncustomers: [{{external_id: demo}}]\nsubscribers:\n{entries}"))
-            .expect("a provisioning file");
+        std::fs::write(
+            &yml,
+            format!("domains: [{{domain: {DOMAIN}}}]\ncustomers: [{{external_id: demo}}]\nsubscribers:\n{entries}"),
+        )
+        .expect("a provisioning file");
         let output = Command::new(binary())
             .args(["ctl", "apply"])
             .arg(yml)
@@ -92,14 +100,28 @@ impl Switch {
     /// Runs an operator command with `--json`.
     pub fn ctl(&self, words: &[&str]) -> Value {
         let output = self.ctl_raw(&[&["--json"], words].concat());
-        serde_json::from_str(&output).unwrap_or_else(|error| panic!("ctl {words:?} answers JSON, not {output:?}: {error}"))
+        serde_json::from_str(&output)
+            .unwrap_or_else(|error| panic!("ctl {words:?} answers JSON, not {output:?}: {error}"))
     }
 
     /// Runs an operator command as a person would.
     pub fn ctl_raw(&self, words: &[&str]) -> String {
-        let output = Command::new(binary()).args(["ctl", "--control", &self.control.to_string()]).args(words).output().expect("tandem ctl runs");
+        let output = Command::new(binary())
+            .args(["ctl", "--control", &self.control.to_string()])
+            .args(words)
+            .output()
+            .expect("tandem ctl runs");
         assert!(output.status.success(), "ctl {words:?}: {}{}", text(&output.stdout), text(&output.stderr));
         text(&output.stdout)
+    }
+
+    /// Writes the ladder of the last call beside the other files of a test that has failed.
+    pub fn leave_trace(&self) {
+        let control = self.control.to_string();
+        if let Ok(output) = Command::new(binary()).args(["ctl", "--control", &control, "trace", "--last"]).output() {
+            // Only for people: a test that fails has failed already.
+            let _ = std::fs::write(self.folder.join("trace.txt"), [output.stdout, output.stderr].concat());
+        }
     }
 
     /// Number of calls that the switch holds.
@@ -121,9 +143,22 @@ impl Switch {
     }
 }
 
+fn listen_sections(address: &SocketAddr) -> String {
+    ["udp", "tcp"]
+        .map(|transport| format!("[[listen]]\ntransport = \"{transport}\"\naddress = \"{address}\"\n\n"))
+        .concat()
+}
+
+/// Configuration of a relay.
+pub fn relay_section(name: &str, address: Ipv4Addr) -> String {
+    format!("[[anchor.relays]]\nname = \"{name}\"\naddress = \"{}\"\n\n", control_address(address))
+}
+
 /// One subscriber of a provisioning file.
 fn subscriber(user: &str, password: &str, sn: &str) -> String {
-    format!("  - {{domain: {DOMAIN}, username: {user}, password: {password}, customer: demo, primary_number: {{cc: 43, ac: 1, sn: \"{sn}\"}}}}\n")
+    format!(
+        "  - {{domain: {DOMAIN}, username: {user}, password: {password}, customer: demo, primary_number: {{cc: 43, ac: 1, sn: \"{sn}\"}}}}\n"
+    )
 }
 
 fn launch(config: &Path, folder: &Path) -> Process {
@@ -132,7 +167,8 @@ fn launch(config: &Path, folder: &Path) -> Process {
 
 /// The binary that `tests/run` has built.
 pub fn binary() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tandem_tests::root().join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tandem_tests::root().join("target"), PathBuf::from);
     let binary = target.join("release/tandem");
     assert!(binary.exists(), "{} is missing: cargo build --release -p tandem", binary.display());
     binary

@@ -52,10 +52,13 @@ fn the_switch_answers_options() {
 #[test]
 fn max_forwards_of_zero_is_refused() {
     let stage = Stage::plain(84);
-    let socket = std::net::UdpSocket::bind("127.10.84.21:5060").expect("an address of the test");
+    let socket = std::net::UdpSocket::bind((stage.ip(21), 5060)).expect("an address of the test");
     socket.set_read_timeout(Some(std::time::Duration::from_secs(3))).expect("a timeout");
-    let request = "INVITE sip:user2@example.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.10.84.21:5060;branch=z9hG4bK1\r\nMax-Forwards: 0\r\n\
-                   From: <sip:user1@example.test>;tag=1\r\nTo: <sip:user2@example.test>\r\nCall-ID: zero\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+    let via = socket.local_addr().expect("its address");
+    let request = format!(
+        "INVITE sip:user2@example.test SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK1\r\nMax-Forwards: 0\r\n\
+                   From: <sip:user1@example.test>;tag=1\r\nTo: <sip:user2@example.test>\r\nCall-ID: zero\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+    );
     socket.send_to(request.as_bytes(), stage.switch.sip).expect("sent");
     let mut buffer = [0; 2000];
     let length = socket.recv(&mut buffer).expect("an answer");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WireMessage {
     pub sent: bool,
     pub text: String,
@@ -18,7 +18,8 @@ pub fn read(log: &Path) -> Vec<WireMessage> {
 fn parse_block(block: &str) -> Option<WireMessage> {
     let (head, text) = block.split_once("\n\n")?;
     let sent = head.contains("message sent");
-    (sent || head.contains("message received")).then(|| WireMessage { sent, text: text.trim_start_matches('\n').to_owned() })
+    (sent || head.contains("message received"))
+        .then(|| WireMessage { sent, text: text.trim_start_matches('\n').to_owned() })
 }
 
 /// The messages as lines, for people who look for what went wrong.
@@ -48,8 +49,11 @@ impl WireMessage {
         })
     }
 
+    /// As many bytes as Content-Length says: SIPp's log adds empty lines.
     pub fn body(&self) -> &str {
-        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+        let body = self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let length = self.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(body.len());
+        body.get(..length).unwrap_or(body)
     }
 
     /// The address of the first `c=` line and the port of the first `m=` line.
