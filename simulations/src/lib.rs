@@ -6,8 +6,8 @@
 //! machines, founded by the same `roles::Roles` as in production; the parity host runs them under the ractor shell on a
 //! paused clock instead. Both meet the same world, and what the phones saw must be equal.
 //!
-//! The judges carry the numbers of RELIABILITY.md. The `book` checks every message at the edge of the switch as it passes
-//! (I9 to I12, I16 to I19), `judges` looks at the end (conservation, I13 to I15, I20, I23, I30, I31); I32 is the trace hash
+//! The judges carry the numbers of RELIABILITY.md. The `book`, with `edge`, checks every message at the edge of the switch as it
+//! passes (I7, I9 to I12, I16 to I19), `judges` looks at the end (conservation, I13 to I15, I20, I23, I30, I31); I32 is the trace hash
 //! of a seed that is run twice.
 //!
 //! ```text
@@ -18,8 +18,10 @@
 mod bencode;
 mod book;
 pub mod dice;
+mod edge;
 mod judges;
 pub mod lab;
+mod ladder;
 pub mod parity;
 mod phone;
 pub mod plan;
