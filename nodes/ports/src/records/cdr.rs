@@ -4,105 +4,116 @@ use fabric::letters::media::{MediaStats, StreamStats};
 use fabric::letters::record::{CallParties, CallStop, RecordId, StopCause};
 use serde::{Deserialize, Serialize};
 
-/// A finished call record. Times are RFC 3339 in UTC with milliseconds, empty when the moment never came.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Cdr {
-    /// Call key, first INVITE in milliseconds since 1970 and leg: the same on every delivery.
-    pub id: String,
-    pub call_id: String,
-    pub callee_call_id: String,
-    pub update_time: String,
-    /// 0 when the party is not ours.
-    pub source_user_id: u64,
-    pub source_uuid: String,
-    pub source_user: String,
-    pub source_domain: String,
-    pub source_cli: String,
-    pub source_customer_id: u64,
-    pub source_ip: String,
-    pub destination_user_id: u64,
-    pub destination_uuid: String,
-    pub destination_user: String,
-    pub destination_domain: String,
-    pub destination_user_dialed: String,
-    pub destination_uri_dialed: String,
-    pub destination_uri_routed: String,
-    pub destination_customer_id: u64,
-    /// `call`.
-    pub call_type: String,
-    /// `ok`, `busy`, `noanswer`, `cancel`, `offline` or `other`.
-    pub call_status: String,
-    /// SIP status of the final response.
-    pub call_code: u16,
-    pub call_reason: String,
-    /// Who or what ended it: `caller`, `callee`, `failed`, `cancelled`, `session_expired`, `max_length`, `operator`, `lost`.
-    pub stop_cause: String,
-    pub init_time: String,
-    pub ring_time: String,
-    pub start_time: String,
-    pub end_time: String,
-    /// From answer to end.
-    pub duration_ms: u64,
-    /// From the first INVITE to the answer, or to the end of an attempt.
-    pub setup_ms: u64,
-    pub media_relay: String,
-    pub packets_from_caller: u64,
-    pub packets_from_callee: u64,
-    pub bytes_from_caller: u64,
-    pub bytes_from_callee: u64,
-    /// From RTCP; absent when there was none.
-    pub lost_from_caller: Option<u64>,
-    pub lost_from_callee: Option<u64>,
-    /// Largest interarrival jitter, RTP timestamp units; absent without RTCP.
-    pub jitter_from_caller: Option<u32>,
-    pub jitter_from_callee: Option<u32>,
+/// Defines the record, the names of its columns and its cells in one place.
+macro_rules! columns {
+    ($(#[$about:meta])* struct Cdr { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct Cdr {
+            $($(#[$doc])* pub $field: $kind,)*
+        }
+
+        impl Cdr {
+            /// Names of the CSV columns, in their order.
+            pub const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            /// The values in the order of the columns.
+            pub(super) fn cells(&self, mut each: impl FnMut(Cell<'_>)) {
+                $(each(Cell::from(&self.$field));)*
+            }
+        }
+    };
+}
+
+/// A value of the record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cell<'a> {
+    Text(&'a str),
+    Number(u64),
+    Nothing,
+}
+
+impl<'a> From<&'a String> for Cell<'a> {
+    fn from(text: &'a String) -> Self {
+        Cell::Text(text)
+    }
+}
+
+impl From<&u64> for Cell<'_> {
+    fn from(number: &u64) -> Self {
+        Cell::Number(*number)
+    }
+}
+
+impl From<&u16> for Cell<'_> {
+    fn from(number: &u16) -> Self {
+        Cell::Number((*number).into())
+    }
+}
+
+impl<N: Copy + Into<u64>> From<&Option<N>> for Cell<'_> {
+    fn from(number: &Option<N>) -> Self {
+        number.map_or(Cell::Nothing, |number| Cell::Number(number.into()))
+    }
+}
+
+columns! {
+    /// A finished call record. Times are RFC 3339 in UTC with milliseconds, empty when the moment never came.
+    struct Cdr {
+        /// Call key, first INVITE in milliseconds since 1970 and leg: the same on every delivery.
+        id: String,
+        call_id: String,
+        callee_call_id: String,
+        update_time: String,
+        /// 0 when the party is not ours.
+        source_user_id: u64,
+        source_uuid: String,
+        source_user: String,
+        source_domain: String,
+        source_cli: String,
+        source_customer_id: u64,
+        source_ip: String,
+        destination_user_id: u64,
+        destination_uuid: String,
+        destination_user: String,
+        destination_domain: String,
+        destination_user_dialed: String,
+        destination_uri_dialed: String,
+        destination_uri_routed: String,
+        destination_customer_id: u64,
+        /// `call`.
+        call_type: String,
+        /// `ok`, `busy`, `noanswer`, `cancel`, `offline` or `other`.
+        call_status: String,
+        /// SIP status of the final response.
+        call_code: u16,
+        call_reason: String,
+        /// Who or what ended it: `caller`, `callee`, `failed`, `cancelled`, `session_expired`, `max_length`, `operator`, `lost`.
+        stop_cause: String,
+        init_time: String,
+        ring_time: String,
+        start_time: String,
+        end_time: String,
+        /// From answer to end.
+        duration_ms: u64,
+        /// From the first INVITE to the answer, or to the end of an attempt.
+        setup_ms: u64,
+        media_relay: String,
+        packets_from_caller: u64,
+        packets_from_callee: u64,
+        bytes_from_caller: u64,
+        bytes_from_callee: u64,
+        /// From RTCP; absent when there was none.
+        lost_from_caller: Option<u64>,
+        lost_from_callee: Option<u64>,
+        /// Largest interarrival jitter, RTP timestamp units; absent without RTCP.
+        jitter_from_caller: Option<u32>,
+        jitter_from_callee: Option<u32>,
+    }
 }
 
 impl Cdr {
-    /// Names in the order of the CSV columns, which is the order of the fields.
-    pub const COLUMNS: [&'static str; 39] = [
-        "id",
-        "call_id",
-        "callee_call_id",
-        "update_time",
-        "source_user_id",
-        "source_uuid",
-        "source_user",
-        "source_domain",
-        "source_cli",
-        "source_customer_id",
-        "source_ip",
-        "destination_user_id",
-        "destination_uuid",
-        "destination_user",
-        "destination_domain",
-        "destination_user_dialed",
-        "destination_uri_dialed",
-        "destination_uri_routed",
-        "destination_customer_id",
-        "call_type",
-        "call_status",
-        "call_code",
-        "call_reason",
-        "stop_cause",
-        "init_time",
-        "ring_time",
-        "start_time",
-        "end_time",
-        "duration_ms",
-        "setup_ms",
-        "media_relay",
-        "packets_from_caller",
-        "packets_from_callee",
-        "bytes_from_caller",
-        "bytes_from_callee",
-        "lost_from_caller",
-        "lost_from_callee",
-        "jitter_from_caller",
-        "jitter_from_callee",
-    ];
-
     /// Builds the record of a call that has ended.
     pub fn new(parties: &CallParties, stop: &CallStop) -> Cdr {
         let CallParties { source, destination, .. } = parties;

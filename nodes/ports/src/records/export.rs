@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 use fabric::letters::record::RecordId;
 
@@ -18,8 +19,11 @@ pub(super) struct Export {
     files: DayFiles,
     sink: Option<CdrSink>,
     /// Not yet in the files: the disk was full, say.
-    unwritten: Vec<(RecordId, Box<Cdr>)>,
-    /// In the files, perhaps not yet in the store.
+    unwritten: Vec<(RecordId, Arc<Cdr>)>,
+    /// In the files, not yet handed to the store.
+    unstored: Vec<(RecordId, Arc<Cdr>)>,
+    stored_at: Option<Instant>,
+    /// Handed to the store, perhaps not yet written there.
     batches: VecDeque<Batch>,
     /// After a start, what might stand in the files already is looked for there.
     doubtful: bool,
@@ -29,7 +33,7 @@ pub(super) struct Export {
 }
 
 struct Batch {
-    cdrs: Vec<(RecordId, Box<Cdr>)>,
+    cdrs: Vec<(RecordId, Arc<Cdr>)>,
     stored: Arc<AtomicU8>,
 }
 
@@ -40,6 +44,8 @@ impl Export {
             files,
             sink,
             unwritten: Vec::new(),
+            unstored: Vec::new(),
+            stored_at: None,
             batches: VecDeque::new(),
             doubtful: true,
             taken: 0,
@@ -48,7 +54,7 @@ impl Export {
     }
 
     /// Takes finished records.
-    pub fn add(&mut self, cdrs: impl IntoIterator<Item = (RecordId, Box<Cdr>)>) {
+    pub fn add(&mut self, cdrs: impl IntoIterator<Item = (RecordId, Arc<Cdr>)>) {
         let before = self.unwritten.len();
         self.unwritten.extend(cdrs);
         self.taken += (self.unwritten.len() - before) as u64;
@@ -65,15 +71,28 @@ impl Export {
             false => self.files.append(cdrs)?,
         }
         self.doubtful = false;
-        let batch = Batch { cdrs: std::mem::take(&mut self.unwritten), stored: Arc::new(AtomicU8::new(WAITING)) };
-        batch.store(self.sink.as_ref());
-        self.batches.push_back(batch);
+        self.unstored.append(&mut self.unwritten);
+        if self.stored_at.is_none_or(|at| at.elapsed() >= STORE_EVERY) {
+            self.store();
+        }
         Ok(())
+    }
+
+    /// Hands what is in the files to the store: seldom and many at a time, for each record touches pages of its own.
+    fn store(&mut self) {
+        if !self.unstored.is_empty() {
+            self.stored_at = Some(Instant::now());
+            let cdrs = std::mem::take(&mut self.unstored);
+            let batch = Batch { cdrs, stored: Arc::new(AtomicU8::new(WAITING)) };
+            batch.store(self.sink.as_ref());
+            self.batches.push_back(batch);
+        }
     }
 
     /// Syncs the files; returns entries for the journal about everything that both files and store have, and tries the
     /// rest of the store again.
     pub fn confirm(&mut self) -> io::Result<Vec<Entry>> {
+        self.store();
         if self.batches.is_empty() {
             return Ok(Vec::new());
         }
@@ -94,7 +113,7 @@ impl Export {
     /// Ids of all that is finished but not confirmed.
     pub fn pending(&self) -> BTreeSet<RecordId> {
         let batches = self.batches.iter().flat_map(|batch| &batch.cdrs);
-        self.unwritten.iter().chain(batches).map(|(id, _)| *id).collect()
+        self.unwritten.iter().chain(&self.unstored).chain(batches).map(|(id, _)| *id).collect()
     }
 
     /// Records taken so far; all of them are exported once `confirmed` has come as far.
@@ -119,7 +138,7 @@ impl Batch {
         };
         self.stored.store(WAITING, Ordering::Release);
         let stored = Arc::clone(&self.stored);
-        let cdrs = self.cdrs.iter().map(|(_, cdr)| (**cdr).clone()).collect();
+        let cdrs = self.cdrs.iter().map(|(_, cdr)| Arc::clone(cdr)).collect();
         let tell = move |ok| stored.store(if ok { STORED } else { FAILED }, Ordering::Release);
         if !sink.insert(cdrs, tell) {
             self.stored.store(FAILED, Ordering::Release);
@@ -130,3 +149,6 @@ impl Batch {
 const WAITING: u8 = 0;
 const STORED: u8 = 1;
 const FAILED: u8 = 2;
+
+/// Least time between two hand-overs to the store; a second passes at most before `confirm` makes one.
+const STORE_EVERY: Duration = Duration::from_millis(200);

@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::Cdr;
+use super::cdr::Cell;
 
 pub(super) struct DayFiles {
     dir: PathBuf,
@@ -78,19 +79,16 @@ impl DayFiles {
 
     fn render(&self, cdr: &Cdr, texts: &mut BTreeMap<String, Vec<u8>>) {
         let day = cdr.end_time.get(..10).unwrap_or("1970-01-01");
-        let value = serde_json::to_value(cdr).expect("a CDR is plain data");
         let line = texts.entry(format!("{day}.jsonl")).or_default();
-        // Through the struct, not the value: the fields keep their order.
         serde_json::to_writer(&mut *line, cdr).expect("a CDR is plain data");
         line.push(b'\n');
         if self.csv {
             let row = texts.entry(format!("{day}.csv")).or_default();
-            for (place, name) in Cdr::COLUMNS.iter().enumerate() {
-                if place > 0 {
-                    row.push(b',');
-                }
-                row.extend_from_slice(cell(&value[name]).as_bytes());
-            }
+            cdr.cells(|cell| {
+                write_cell(cell, row);
+                row.push(b',');
+            });
+            row.pop();
             row.extend_from_slice(b"\r\n");
         }
     }
@@ -155,22 +153,32 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A CSV cell (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe in front; control
+/// Writes a CSV cell (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe in front; control
 /// characters become spaces, so that a record is one line.
-fn cell(value: &serde_json::Value) -> String {
-    let text = match value {
-        serde_json::Value::Null => return String::new(),
-        serde_json::Value::String(text) => text,
-        other => return other.to_string(),
+fn write_cell(cell: Cell<'_>, row: &mut Vec<u8>) {
+    let text = match cell {
+        Cell::Nothing => return,
+        Cell::Number(number) => return row.extend_from_slice(number.to_string().as_bytes()),
+        Cell::Text(text) => text,
     };
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let neutral = match plain.trim_start().starts_with(['=', '+', '-', '@', '|', '%']) {
-        true => format!("'{plain}"),
-        false => plain,
-    };
-    match neutral.contains([',', '"', ';']) {
-        true => format!("\"{}\"", neutral.replace('"', "\"\"")),
-        false => neutral,
+    let is_blank = |c: char| c.is_control() || c.is_whitespace();
+    let is_formula = text.trim_start_matches(is_blank).starts_with(['=', '+', '-', '@', '|', '%']);
+    let is_quoted = text.contains([',', '"', ';']);
+    if is_quoted {
+        row.push(b'"');
+    }
+    if is_formula {
+        row.push(b'\'');
+    }
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => row.push(b' '),
+            '"' => row.extend_from_slice(b"\"\""),
+            c => row.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    if is_quoted {
+        row.push(b'"');
     }
 }
 

@@ -18,6 +18,14 @@ pub(super) enum Entry {
     Alive(u64),
 }
 
+/// An entry to be written; the same bytes as `Entry`.
+#[derive(Serialize)]
+enum Written<'a> {
+    Record(&'a Record),
+    Exported(&'a [RecordId]),
+    Alive(u64),
+}
+
 pub(super) struct Journal {
     dir: PathBuf,
     number: u64,
@@ -72,6 +80,19 @@ impl Journal {
 
     /// Adds an entry to the buffer.
     pub fn append(&mut self, entry: &Entry) {
+        self.put(&match entry {
+            Entry::Record(record) => Written::Record(record),
+            Entry::Exported(ids) => Written::Exported(ids),
+            Entry::Alive(unix_ms) => Written::Alive(*unix_ms),
+        });
+    }
+
+    /// Adds a record to the buffer.
+    pub fn append_record(&mut self, record: &Record) {
+        self.put(&Written::Record(record));
+    }
+
+    fn put(&mut self, entry: &Written<'_>) {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&[0; HEAD]);
         let buffer = std::mem::take(&mut self.buffer);

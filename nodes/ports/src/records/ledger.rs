@@ -2,6 +2,7 @@
 //! are, so that a second delivery changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use fabric::letters::media::MediaStats;
 use fabric::letters::record::{CallParties, CallStop, Record, RecordId, StopCause};
@@ -25,7 +26,7 @@ pub(super) struct Ledger {
 pub(super) enum Applied {
     /// A call was answered, or its stop came before its start.
     Open,
-    Finished(RecordId, Box<Cdr>),
+    Finished(RecordId, Arc<Cdr>),
     /// Known already.
     Repeated,
 }
@@ -73,7 +74,7 @@ impl Ledger {
     }
 
     /// Ends open calls as lost at `end_ms`: all, or those above the limit (oldest key first).
-    pub fn lose(&mut self, all: bool, end_ms: u64) -> Vec<(RecordId, Box<Cdr>)> {
+    pub fn lose(&mut self, all: bool, end_ms: u64) -> Vec<(RecordId, Arc<Cdr>)> {
         let mut lost = Vec::new();
         while self.open.len() > if all { 0 } else { self.open_max } {
             let Some((id, parties)) = self.open.pop_first() else { break };
@@ -121,7 +122,7 @@ impl Ledger {
 
     fn finish(&mut self, id: RecordId, parties: &CallParties, stop: &CallStop) -> Applied {
         self.remember(id);
-        Applied::Finished(id, Box::new(Cdr::new(parties, stop)))
+        Applied::Finished(id, Arc::new(Cdr::new(parties, stop)))
     }
 }
 

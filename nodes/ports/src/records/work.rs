@@ -100,7 +100,7 @@ impl Recorder {
     fn record(&mut self, envelopes: Vec<Box<Envelope>>) {
         for envelope in &envelopes {
             if let Letter::Record(record) = &envelope.letter {
-                self.journal.append(&Entry::Record(record.clone()));
+                self.journal.append_record(record);
             }
         }
         let written = self.journal.commit();

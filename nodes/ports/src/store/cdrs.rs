@@ -1,5 +1,7 @@
 //! Call records in the database, for the API; the files of the records port are the ones to bill from.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Row};
 
 use super::ProvisionError;
@@ -84,7 +86,7 @@ impl CdrSink {
 
     /// Queues records; `stored` is called after the commit with whether it succeeded. `false` when the queue is full;
     /// nothing is called then. A record that is there already is left alone.
-    pub fn insert(&self, cdrs: Vec<Cdr>, stored: impl FnOnce(bool) + Send + 'static) -> bool {
+    pub fn insert(&self, cdrs: Vec<Arc<Cdr>>, stored: impl FnOnce(bool) + Send + 'static) -> bool {
         let job = move |work: &mut Work<'_>| {
             let done = cdrs.iter().try_for_each(|cdr| insert(work, cdr));
             let ok = done.is_ok();

@@ -213,7 +213,7 @@ async fn call_records_are_kept_once_and_found() {
     };
     let insert = |cdrs: Vec<Cdr>| {
         let (tell, told) = oneshot::channel();
-        assert!(store.cdr_sink().insert(cdrs, move |ok| tell.send(ok).unwrap()));
+        assert!(store.cdr_sink().insert(cdrs.into_iter().map(Arc::new).collect(), move |ok| tell.send(ok).unwrap()));
         told
     };
     assert!(insert(vec![cdr(100, 1, 2), cdr(200, 2, 3)]).await.unwrap());
