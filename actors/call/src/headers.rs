@@ -122,3 +122,6 @@ pub(crate) fn unsupported(request: &View<'_>) -> Vec<String> {
     let required = request.option_tags(Name::Require).chain(request.option_tags(Name::ProxyRequire));
     required.filter(|tag| !EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(tag))).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests;

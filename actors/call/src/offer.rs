@@ -128,3 +128,6 @@ fn is_type(value: &[u8], wanted: &[u8]) -> bool {
 
 /// Retry-After when there is no relay, seconds.
 const RELAY_RETRY_S: u32 = 10;
+
+#[cfg(test)]
+mod tests;

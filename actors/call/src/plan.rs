@@ -131,3 +131,6 @@ pub(crate) fn flow_to(target: &Target, source: &Flow, settings: &Settings) -> Op
     let fits = settings.outbound.iter().find(|own| own.transport == target.transport && same(&own.local))?;
     Some(towards(fits.listener, fits.local))
 }
+
+#[cfg(test)]
+mod tests;
