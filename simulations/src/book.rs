@@ -39,18 +39,42 @@ pub struct Facts {
     pub perhaps: Vec<usize>,
     /// When each device began to ring, and when it stopped, with the status it sent.
     pub rang: BTreeMap<usize, (u64, Option<(u64, u16)>)>,
-    pub up: [Option<u64>; 2],
+    /// When the caller's phone was in the call, and each of the callee's: from and until.
+    pub caller: Option<(u64, Option<u64>)>,
+    pub callees: BTreeMap<usize, (u64, Option<u64>)>,
     pub hung_up: Vec<(u64, Side)>,
-    pub down: [Option<u64>; 2],
     /// At the edge of the switch.
     pub ok_to_caller_ms: Option<u64>,
     pub ok_from_callee: BTreeMap<usize, u64>,
-    pub bye_in_ms: Option<u64>,
-    pub bye_out_ms: Option<u64>,
+    /// The first phone whose 2xx reached the switch.
+    pub winner: Option<usize>,
+    /// The first BYE to or from each phone.
+    pub byes: BTreeMap<usize, u64>,
     pub timed_out: Vec<String>,
     pub no_ack: bool,
     /// The machine was killed on purpose.
     pub killed: bool,
+}
+
+impl Facts {
+    fn up(&mut self, device: usize, side: Side, now_ms: u64) {
+        match side {
+            Side::Caller => self.caller = Some((now_ms, None)),
+            Side::Callee => {
+                self.callees.insert(device, (now_ms, None));
+            }
+        }
+    }
+
+    fn down(&mut self, device: usize, side: Side, now_ms: u64) {
+        let period = match side {
+            Side::Caller => self.caller.as_mut(),
+            Side::Callee => self.callees.get_mut(&device),
+        };
+        if let Some((_, until)) = period {
+            *until = Some(now_ms);
+        }
+    }
 }
 
 /// An account of one record id.
@@ -108,6 +132,7 @@ pub struct Events {
     pub updates: u64,
     pub infos: u64,
     pub forks: u64,
+    pub double_answers: u64,
     pub probes: u64,
     pub pages: u64,
     pub expired: u64,
@@ -116,7 +141,7 @@ pub struct Events {
 
 impl Events {
     /// All counts with their names.
-    pub fn all(&self) -> [(&'static str, u64); 15] {
+    pub fn all(&self) -> [(&'static str, u64); 16] {
         [
             ("registers", self.registers),
             ("dialled", self.dialled),
@@ -129,6 +154,7 @@ impl Events {
             ("UPDATEs", self.updates),
             ("INFOs", self.infos),
             ("forks", self.forks),
+            ("double 2xx", self.double_answers),
             ("probes", self.probes),
             ("MESSAGEs", self.pages),
             ("expired", self.expired),
@@ -210,8 +236,8 @@ impl Book {
                 let rang = self.facts[attempt].rang.entry(device).or_insert((now_ms, None));
                 rang.1 = Some((now_ms, status));
             }
-            Note::Up { attempt, side } => self.facts[attempt].up[side as usize] = Some(now_ms),
-            Note::Down { attempt, side } => self.facts[attempt].down[side as usize] = Some(now_ms),
+            Note::Up { attempt, side } => self.facts[attempt].up(device, side, now_ms),
+            Note::Down { attempt, side } => self.facts[attempt].down(device, side, now_ms),
             Note::HungUp { attempt, side } => self.facts[attempt].hung_up.push((now_ms, side)),
             Note::TimedOut { method, branch, attempt } => self.timed_out(now_ms, device, method, branch, attempt),
             Note::NoAck { attempt } => {
@@ -292,8 +318,7 @@ impl Book {
     /// Whether somebody has hung up, or a phone of this call may not know it any more.
     pub(crate) fn is_ending(&self, attempt: Option<usize>) -> bool {
         let Some(facts) = attempt.map(|attempt| &self.facts[attempt]) else { return true };
-        let hung_up = !facts.hung_up.is_empty() || facts.bye_in_ms.is_some() || facts.bye_out_ms.is_some();
-        hung_up || self.was_away(attempt)
+        !facts.hung_up.is_empty() || !facts.byes.is_empty() || self.was_away(attempt)
     }
 
     /// Whether a phone of this attempt was cut off, silent or restarted.

@@ -58,7 +58,7 @@ impl Book {
             if method == Method::Bye
                 && let Some(attempt) = self.calls.get(&call_id).copied()
             {
-                self.facts[attempt].bye_in_ms.get_or_insert(now_ms);
+                self.facts[attempt].byes.entry(device).or_insert(now_ms);
             }
             return;
         }
@@ -77,7 +77,9 @@ impl Book {
                     && dialog.initial
                     && let Some(attempt) = self.calls.get(&call_id).copied()
                 {
-                    self.facts[attempt].ok_from_callee.entry(device).or_insert(now_ms);
+                    let facts = &mut self.facts[attempt];
+                    facts.winner.get_or_insert(device);
+                    facts.ok_from_callee.entry(device).or_insert(now_ms);
                 }
                 if status == 491 {
                     self.tally.glares += 1;
@@ -146,7 +148,7 @@ impl Book {
         if method == Method::Bye
             && let Some(attempt) = attempt
         {
-            self.facts[attempt].bye_out_ms.get_or_insert(now_ms);
+            self.facts[attempt].byes.entry(device).or_insert(now_ms);
         }
         let inside = view.to().is_ok_and(|to| to.tag().is_some());
         let attempt = match (method, inside) {

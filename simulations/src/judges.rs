@@ -1,7 +1,7 @@
 //! The checks at the end of a run: every attempt against its script, records against calls, nothing left behind.
 
 use crate::book::{Book, Facts};
-use crate::plan::{Attempt, Callee, Plan, Reply, Side};
+use crate::plan::{Attempt, Callee, Plan, Reply};
 
 /// What the host found in the switch when the run was over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,16 +172,21 @@ fn ended(book: &mut Book, script: &Attempt, facts: &Facts) {
     if facts.no_ack && !away {
         book.fail(14, plan.end_ms, attempt, "a 2xx of a phone was never acknowledged");
     }
-    let [Some(up), _] = facts.up else { return };
-    let Some(down) = facts.down[Side::Caller as usize] else {
+    let answers = facts.ok_from_callee.len();
+    book.tally.double_answers += u64::from(answers > 1);
+    for (device, (_, until)) in &facts.callees {
+        if until.is_none() && !away {
+            book.fail(13, plan.end_ms, attempt, format!("device {device} is still in the call at the end"));
+        }
+    }
+    let Some((up, down)) = facts.caller else { return };
+    let Some(down) = down else {
         if !away {
             book.fail(13, plan.end_ms, attempt, "the caller is still in the call at the end");
         }
         return;
     };
-    if facts.up[1].is_some() && facts.down[1].is_none() && !away {
-        book.fail(13, plan.end_ms, attempt, "the callee is still in the call at the end");
-    }
+    two_in_a_call(book, script, facts, away);
     // I15: who ended it? If no phone did, it was the switch, and then not before its time.
     let phones = facts.hung_up.iter().map(|(at, _)| *at).min();
     if phones.is_none_or(|at| at > down) && !away && facts.timed_out.is_empty() {
@@ -197,6 +202,18 @@ fn ended(book: &mut Book, script: &Attempt, facts: &Facts) {
     let longest = u64::from(plan.length_max_s) * 1_000;
     if down > up + longest + 34_000 && !away {
         book.fail(15, down, attempt, format!("a call of {} ms, {longest} ms are allowed", down - up));
+    }
+}
+
+/// I11: of several phones that answer one survives; the others are told so at once.
+fn two_in_a_call(book: &mut Book, script: &Attempt, facts: &Facts, away: bool) {
+    let calm = book.plan.climate.loss_permille == 0;
+    let patience = if calm { 1_500 } else { 34_000 };
+    let end = book.plan.end_ms;
+    let longer = facts.callees.values().filter(|(from, until)| until.unwrap_or(end) > from + patience).count();
+    // A call that is shorter than the patience says nothing.
+    if longer > 1 && !away {
+        book.fail(11, end, Some(script.number), format!("{longer} phones were kept in one call"));
     }
 }
 
@@ -231,7 +248,9 @@ fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
     if account.end_ms < account.start_ms {
         book.fail(23, end, attempt, "the end is before the start");
     }
-    let ended = facts.bye_in_ms.into_iter().chain(facts.bye_out_ms).min();
+    // Of several phones that answered, the first one is in the call.
+    let parties = facts.winner.into_iter().chain([script.caller]);
+    let ended = parties.filter_map(|device| facts.byes.get(&device).copied()).min();
     if let (Some(start), Some(stop)) = (facts.ok_to_caller_ms, ended) {
         let model = stop.saturating_sub(start);
         if model.abs_diff(account.duration_ms) > 1_000 {

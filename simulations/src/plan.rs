@@ -168,6 +168,8 @@ pub struct Attempt {
     pub reply: Reply,
     /// The callee's device (by place) that replies so; its others ring.
     pub answers: usize,
+    /// All of them answer, at nearly the same moment.
+    pub everybody: bool,
     pub ring_ms: u64,
     /// The caller gives up after this time.
     pub cancel_ms: Option<u64>,
@@ -337,6 +339,7 @@ impl Plan {
                 _ => Reply::Answer,
             },
             answers: dice.below(devices),
+            everybody: dice.permille(150),
             ring_ms: *dice.pick(&[0, 5, 300, 2_000, 6_000]) + dice.between(0, 200),
             cancel_ms: dice.permille(180).then(|| dice.between(1, 7_000)),
             talk_ms,

@@ -71,11 +71,12 @@ impl World {
             early.dedup();
             let rang: Vec<(usize, Option<u16>)> =
                 facts.rang.iter().map(|(device, (_, quiet))| (*device, quiet.map(|(_, status)| status))).collect();
-            let up = facts.up.map(|at| at.is_some());
-            let down = facts.down.map(|at| at.is_some());
+            let ended = |(_, until): &(u64, Option<u64>)| until.is_some();
+            let up: Vec<_> = facts.callees.iter().map(|(device, period)| (*device, ended(period))).collect();
+            let down = facts.caller.as_ref().map(ended);
             let hung: Vec<_> = facts.hung_up.iter().map(|(_, side)| *side).collect();
             out.push(format!(
-                "attempt {number}: {early:?} {finals:?} rang {rang:?} up {up:?} down {down:?} hung up {hung:?}"
+                "attempt {number}: {early:?} {finals:?} rang {rang:?} caller {down:?} callees {up:?} hung up {hung:?}"
             ));
         }
         for (id, account) in &self.book.accounts {

@@ -159,8 +159,9 @@ impl Phone {
             return hand.after(100, What::Answer, id);
         }
         let Some(number) = line.attempt else { return self.refuse(id, Status(480), hand) };
-        let (reply, answers) = (self.attempt(number).reply, self.attempt(number).answers);
-        if answers != self.device.ordinal {
+        let script = self.attempt(number);
+        let (reply, mine) = (script.reply, script.everybody || script.answers == self.device.ordinal);
+        if !mine {
             return;
         }
         match reply {
