@@ -75,6 +75,8 @@ struct Step {
 struct Ending {
     /// Those who want the statistics, until when.
     waiting: Vec<(Sender, Instant)>,
+    /// The caller's tag: its streams stand first in the statistics.
+    caller: Option<Box<str>>,
     stats: MediaStats,
 }
 
@@ -350,6 +352,9 @@ impl Media {
             None if !self.chores.wants_statistics() => self.tell_end(out),
             None => {}
         }
+        if let (Some(ending), Some(caller)) = (&mut self.ending, self.legs.tag_of(CALLER)) {
+            ending.caller = Some(caller.into());
+        }
         self.legs.clear();
     }
 
@@ -358,6 +363,8 @@ impl Media {
         let Some(ending) = &mut self.ending else { return };
         if stats != MediaStats::default() {
             ending.stats = stats;
+            let caller = ending.caller.as_deref();
+            ending.stats.streams.sort_by_key(|stream| Some(&*stream.tag) != caller);
         }
         self.tell_end(out);
     }
@@ -509,6 +516,9 @@ fn refused(what: String) -> Box<Letter> {
 fn returned(fault: Fault) -> Box<Letter> {
     Box::new(Letter::Returned(fault))
 }
+
+/// The caller's leg.
+const CALLER: u16 = 0;
 
 #[cfg(test)]
 mod tests;

@@ -35,10 +35,8 @@ impl Post for Channel {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, word, address, rate] = &arguments[..] {
-        if word == "flood" {
-            return flood(address.parse().expect("an address"), rate.parse().expect("a rate"));
-        }
+    if let [_, "flood", address, rate] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return flood(address.parse().expect("an address"), rate.parse().expect("a rate"));
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");

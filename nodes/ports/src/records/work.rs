@@ -97,7 +97,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    fn record(&mut self, envelopes: Vec<Box<Envelope>>) {
+    fn record(&mut self, envelopes: Vec<Envelope>) {
         for envelope in &envelopes {
             if let Letter::Record(record) = &envelope.letter {
                 self.journal.append_record(record);
@@ -198,7 +198,7 @@ impl Groups<Command> for Recorder {
         let mut stop = None;
         for command in group {
             match command {
-                Command::Record(envelope) => envelopes.push(envelope),
+                Command::Record(envelope) => envelopes.push(*envelope),
                 Command::Stop(done) => stop = Some(done),
             }
         }

@@ -137,3 +137,31 @@ fn a_lost_relay_and_the_end_at_once() {
     b.done_on(delete_old, &old, 2);
     assert!(b.media.is_idle());
 }
+
+#[test]
+fn the_callers_streams_stand_first_in_the_statistics() {
+    // A delayed offer: the callee's description came first, so the relay was told its tag first.
+    let mut b = bench();
+    b.ask(offer(1, 0));
+    b.done(2);
+    b.ask(reply(0, 1));
+    b.done(2);
+    let mail = Envelope::ask(CALL, b.out.me(), Thread(9), Letter::MediaAsk(Box::new(MediaAsk::End)));
+    b.handle(mail);
+    let thread = b.sent.last().expect("a command").0;
+    let stream = |tag: &str, packets| StreamStats { tag: tag.into(), packets, ..StreamStats::default() };
+    let streams = vec![stream("t1", 1), stream("t0", 2), stream("t1", 3), stream("t0", 4)];
+    let stats = Some(MediaStats { relay: Some("m2".into()), streams });
+    let answer = Letter::RelayDone(Box::new(RelayDone { relay: 2, sdp: Bytes::new(), stats }));
+    let mail = Envelope::ask(Address::Anchor(NodeId(1), 0), b.out.me(), thread, answer);
+    b.out.open(mail.to, Some(&mail));
+    b.media.handle(mail, b.now, &mut b.out);
+    let packets = b.out.take().into_iter().find_map(|envelope| match envelope.letter {
+        Letter::MediaDone(done) => match *done {
+            MediaDone::Ended(stats) => Some(stats.streams.iter().map(|stream| stream.packets).collect::<Vec<_>>()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(packets, Some(vec![2, 4, 1, 3]));
+}
