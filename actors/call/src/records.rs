@@ -142,7 +142,7 @@ fn parties(attempt: &Attempt, call: Key, leg: u16) -> CallParties {
         destination: party(callee, view.to().ok()),
         dialled: lossy(view.uri()),
         routed: routed.unwrap_or_default(),
-        source_ip: attempt.source.remote.to_string(),
+        source_ip: attempt.source.remote.ip().to_canonical().to_string(),
         init_ms: attempt.init_ms,
         ring_ms: attempt.ring_ms,
         start_ms: 0,

@@ -36,7 +36,7 @@ pub struct CallParties {
     /// Request-URI as dialled and as routed.
     pub dialled: String,
     pub routed: String,
-    /// Address the call came from, `ip:port`.
+    /// IP address the call came from.
     pub source_ip: String,
     /// First INVITE, first ringing (0: never), answer (0: never); milliseconds since 1970.
     pub init_ms: u64,
