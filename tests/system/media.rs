@@ -164,3 +164,40 @@ fn speak(from: SocketAddr, stage: &Stage, count: u16) {
         std::thread::sleep(Duration::from_millis(20)); // the pace of speech
     }
 }
+
+#[test]
+fn a_second_relay_takes_over_when_the_first_is_killed() {
+    let mut stage = Stage::new(95, Props { relays: 2, ..Props::default() });
+    stage.register(&stage.phone(2));
+    let healthy = |stage: &Stage| {
+        let status = stage.switch.ctl(&["status"]);
+        let relays = status["relays"].as_array().expect("relays").clone();
+        relays.iter().filter(|relay| relay["healthy"] == true).count()
+    };
+    until("both relays are healthy", Duration::from_secs(10), || healthy(&stage) == 2);
+    // A call whose relay dies: its next re-INVITE moves the media to the other one.
+    let callee = "< INVITE\n> 180\n> 200 sdp\n< ACK\n< INVITE\n> 200 INVITE sdp\n< ACK\n< BYE\n> 200";
+    let caller = "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 180?\n< 200\n> ACK\nwait 6000\n\
+                  > INVITE sdp\n< 100?\n< 200\n> ACK\n> BYE\n< 200";
+    let callee = stage.sipp(&stage.phone(2), callee).within(40).start();
+    let caller = stage.sipp(&stage.phone(1), caller).within(40).start();
+    callee.wait_for("the call is up", |message| message.gist() == "ACK");
+    let told = |played: &Played| -> Vec<String> {
+        let received = played.messages.iter().filter(|message| !message.sent);
+        received.filter_map(|message| message.media()).map(|(address, _)| address).collect()
+    };
+    let first = told(&callee.so_far())[0].clone();
+    let at = stage.relays.iter().position(|relay| relay.address.to_string() == first).expect("one of the two");
+    let second = stage.relays[1 - at].address;
+    stage.relays[at].kill();
+    until("its death is noticed", Duration::from_secs(10), || healthy(&stage) == 1);
+    let (caller, callee) = (caller.end().passed(), callee.end().passed());
+    assert_eq!(told(&callee), [first.clone(), second.to_string()]);
+    assert_eq!(told(&caller), [first, second.to_string()]);
+    // New calls go to the one that lives, again and again.
+    for _ in 0..3 {
+        let callee = stage.sipp(&stage.phone(2), ANSWERS).start();
+        let caller = stage.sipp(&stage.phone(1), crate::calls::CALLS_AND_HANGS_UP).run().passed();
+        assert_anchored(second, &caller, &callee.end().passed());
+    }
+}

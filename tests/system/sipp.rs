@@ -16,6 +16,7 @@ pub struct Sipp {
     phone: Phone,
     ladder: String,
     called: String,
+    domain: String,
     tcp: bool,
     seconds_max: u64,
     extra: Vec<String>,
@@ -45,6 +46,7 @@ impl Sipp {
             phone: phone.clone(),
             ladder: ladder.to_owned(),
             called: "user2".to_owned(),
+            domain: DOMAIN.to_owned(),
             tcp: false,
             seconds_max: 20,
             extra: Vec::new(),
@@ -54,6 +56,12 @@ impl Sipp {
     /// Whom it calls.
     pub fn calls(mut self, user: &str) -> Sipp {
         user.clone_into(&mut self.called);
+        self
+    }
+
+    /// The domain that the phone belongs to.
+    pub fn of(mut self, domain: &str) -> Sipp {
+        domain.clone_into(&mut self.domain);
         self
     }
 
@@ -83,7 +91,7 @@ impl Sipp {
     pub fn start(self) -> Playing {
         let number = std::fs::read_dir(&self.folder).expect("the test's folder").count();
         let file = |ending: &str| self.folder.join(format!("{}-{number}.{ending}", self.phone.user));
-        let scenario = ladder::to_sipp(&self.ladder, &self.phone, &self.called, DOMAIN);
+        let scenario = ladder::to_sipp(&self.ladder, &self.phone, &self.called, &self.domain);
         std::fs::write(file("xml"), scenario).expect("a scenario file");
         let (log, errors) = (file("msg"), file("err"));
         let mut command = Command::new("sipp");
@@ -130,6 +138,11 @@ impl Playing {
     /// Waits until the phone has seen a message for which `wanted` holds.
     pub fn wait_for(&self, what: &str, wanted: impl Fn(&WireMessage) -> bool) {
         until(what, Duration::from_secs(self.seconds_max), || wire::read(&self.log).iter().any(&wanted));
+    }
+
+    /// What it has seen until now.
+    pub fn so_far(&self) -> Played {
+        self.played(None)
     }
 
     fn played(&self, code: Option<i32>) -> Played {

@@ -15,8 +15,8 @@ pub struct Switch {
     pub process: Process,
     /// Where phones reach it, UDP and TCP.
     pub sip: SocketAddr,
-    control: SocketAddr,
-    api: SocketAddr,
+    pub control: SocketAddr,
+    pub api: SocketAddr,
     config: PathBuf,
     folder: PathBuf,
 }
@@ -49,7 +49,7 @@ impl Switch {
         let users: Vec<String> = (1..=9).map(|n| format!("user{n}")).collect();
         let entries: String =
             (1..=9).map(|n| subscriber(&users[n - 1], &format!("secret{n}"), &format!("100{n}"))).collect();
-        switch.apply(&entries);
+        switch.apply(DOMAIN, &entries);
         switch
     }
 
@@ -57,15 +57,22 @@ impl Switch {
     pub fn provision(&self, users: &[String]) {
         let entries: String =
             users.iter().enumerate().map(|(n, user)| subscriber(user, "secret", &format!("2{n:06}"))).collect();
-        self.apply(&entries);
+        self.apply(DOMAIN, &entries);
+    }
+
+    /// Creates subscribers of another domain, all with the password `secret`.
+    pub fn provision_in(&self, domain: &str, users: &[&str]) {
+        let entry =
+            |user: &&str| format!("  - {{domain: {domain}, username: {user}, password: secret, customer: demo}}\n");
+        self.apply(domain, &users.iter().map(entry).collect::<String>());
     }
 
     /// Provisions through the northbound API.
-    fn apply(&self, entries: &str) {
+    fn apply(&self, domain: &str, entries: &str) {
         let yml = self.folder.join("subscribers.yml");
         std::fs::write(
             &yml,
-            format!("domains: [{{domain: {DOMAIN}}}]\ncustomers: [{{external_id: demo}}]\nsubscribers:\n{entries}"),
+            format!("domains: [{{domain: {domain}}}]\ncustomers: [{{external_id: demo}}]\nsubscribers:\n{entries}"),
         )
         .expect("a provisioning file");
         let output = Command::new(binary())
@@ -78,13 +85,22 @@ impl Switch {
     }
 
     fn wait_until_ready(&mut self) {
-        let control = self.control.to_string();
-        let process = &mut self.process;
         until("the switch is ready", Duration::from_secs(20), || {
-            assert!(process.is_running(), "the switch ended while starting");
-            let status = Command::new(binary()).args(["ctl", "--control", &control, "ready"]).output();
-            status.is_ok_and(|output| output.status.success())
+            assert!(self.process.is_running(), "the switch ended while starting");
+            self.is_ready()
         });
+    }
+
+    /// Whether `tandem ctl ready` says that it takes calls.
+    pub fn is_ready(&self) -> bool {
+        let output = Command::new(binary()).args(["ctl", "--control", &self.control.to_string(), "ready"]).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+
+    /// Starts it again after it has ended.
+    pub fn restart(&mut self) {
+        self.process = launch(&self.config, &self.folder);
+        self.wait_until_ready();
     }
 
     /// Kills the switch with SIGKILL and starts it again; returns how long it took until it was ready.
@@ -92,8 +108,7 @@ impl Switch {
         self.process.signal("KILL");
         self.process.wait(Duration::from_secs(5)).expect("a killed process ends");
         let start = std::time::Instant::now();
-        self.process = launch(&self.config, &self.folder);
-        self.wait_until_ready();
+        self.restart();
         start.elapsed()
     }
 
