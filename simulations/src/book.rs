@@ -247,6 +247,9 @@ impl Book {
             }
             Note::Rebooted => {
                 self.rebooted.insert(device, now_ms);
+                // What it asked for cannot be answered any more.
+                let own = self.dialogs.iter_mut().filter(|((other, _), _)| *other == device);
+                own.for_each(|(_, dialog)| dialog.theirs = None);
             }
             Note::Wrong { invariant, attempt, what } => {
                 self.fail(invariant, now_ms, attempt, format!("device {device}: {what}"));

@@ -31,7 +31,7 @@ pub(crate) struct Dialog {
     cseq: u32,
     /// INVITEs that are not answered: the switch's and the phone's, with their times.
     ours: Option<(Vec<u8>, u64)>,
-    theirs: Option<(Vec<u8>, u64)>,
+    pub theirs: Option<(Vec<u8>, u64)>,
     initial: bool,
 }
 

@@ -300,9 +300,11 @@ impl World {
         if sick {
             return;
         }
-        // Loopback: a datagram is seldom lost, but it can be; not all copies of one, or a healthy relay would look dead.
+        // Loopback: a datagram is seldom lost, but it can be; not all copies of one, and no pings in a row, or a healthy
+        // relay would look dead.
         let mut dice = Dice::named(self.plan.seed, &[b"relay", bytes]);
-        if self.plan.climate.loss_permille > 0 && dice.permille(20) && self.relay_lost.insert(dice.roll()) {
+        let ping = bytes.ends_with(b"d7:command4:pinge");
+        if self.plan.climate.loss_permille > 0 && !ping && dice.permille(20) && self.relay_lost.insert(dice.roll()) {
             return;
         }
         let Some(reply) = self.relay.on_datagram(bytes) else { return };
