@@ -146,6 +146,7 @@ impl RoomActor {
         if park {
             mailbox.tenant = desk.tenant.take();
             mailbox.actor = None;
+            mailbox.parked = true;
             mailbox.shrink();
             exchange.totals.parked.add(1);
         }

@@ -55,6 +55,8 @@ pub(crate) struct Mailbox {
     pub letters: VecDeque<Envelope>,
     /// The actor knows that there is something to do.
     pub rung: bool,
+    /// The actor was given back while nothing happened.
+    pub parked: bool,
     /// The machine has ended; look again, another may have been founded.
     pub closed: bool,
     pub actor: Option<ActorRef<Bell>>,
@@ -79,6 +81,7 @@ impl Room {
         let mailbox = Mailbox {
             letters: VecDeque::new(),
             rung: false,
+            parked: false,
             closed: false,
             actor: None,
             tenant: Some(tenant),

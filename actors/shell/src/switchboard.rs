@@ -213,9 +213,7 @@ impl Inner {
             return;
         }
         if mailbox.actor.is_none() && room.is_own() && mailbox.tenant.is_some() {
-            if mailbox.due != NEVER || mailbox.armed != NEVER {
-                self.totals.unparked.add(1);
-            }
+            self.totals.unparked.add(u64::from(std::mem::take(&mut mailbox.parked)));
             let _inside = self.runtime.enter();
             match ActorRuntime::spawn_instant(None, RoomActor { exchange: self.clone() }, room.clone()) {
                 Ok((actor, _)) => mailbox.actor = Some(actor),
@@ -324,7 +322,7 @@ impl Inner {
             for room in read(table).values() {
                 let mailbox = room.lock();
                 *machines.entry(room.address.kind()).or_default() += 1;
-                parked += u64::from(mailbox.actor.is_none());
+                parked += u64::from(mailbox.parked);
                 waiting += mailbox.letters.len() as u64;
             }
         }
