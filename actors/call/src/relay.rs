@@ -6,6 +6,7 @@ use fabric::letters::record::StopCause;
 use fabric::{Fault, Letter, Reject};
 use sip::{Builder, Message, Method, Name, Status};
 
+use crate::attempt::BranchState;
 use crate::bridge::{carrier_of, is_answer, success_of};
 use crate::call::{Call, Purpose};
 use crate::callee::original;
@@ -48,7 +49,7 @@ impl Call {
             }
             self.answer_relay(id, &response, &Bytes::new(), desk);
             if fate == Fate::Ends {
-                self.hang_up(pair_id, None, StopCause::Failed, desk);
+                self.lose(pair_id, desk);
             }
             return;
         }
@@ -96,7 +97,25 @@ impl Call {
         let Some(relay) = self.relays.iter().find(|relay| relay.id == id) else { return };
         let pair_id = relay.pair;
         self.fail_relay(id, &Reject::new(status), desk);
-        self.hang_up(pair_id, None, StopCause::Failed, desk);
+        self.lose(pair_id, desk);
+    }
+
+    /// An end knows nothing of its dialog any more: the call is over, or, before the answer, this phone is out of the race.
+    fn lose(&mut self, pair_id: u16, desk: &mut Desk<'_>) {
+        let Some(pair) = self.pair(pair_id) else { return };
+        if pair.confirmed {
+            return self.hang_up(pair_id, None, StopCause::Failed, desk);
+        }
+        // The called side must not send BYE in an early dialog (RFC 3261 15): the phone is cancelled, the others ring on.
+        let leg = pair.leg;
+        let branches = self.attempts.iter().filter(|attempt| attempt.is_invite()).flat_map(|attempt| &attempt.branches);
+        let calling = branches.filter(|branch| branch.leg == leg).find_map(|branch| match branch.state {
+            BranchState::Calling { tx } => Some(tx),
+            _ => None,
+        });
+        if let Some(tx) = calling {
+            self.transactions.cancel(tx, None, desk);
+        }
     }
 
     /// Refuses a request that could not be passed.

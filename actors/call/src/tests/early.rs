@@ -207,3 +207,25 @@ fn the_farewell_of_a_late_answer_comes_after_its_pracks() {
     let number = |message: &sip::Message| message.view().cseq().expect("CSeq").number;
     assert!(number(&bye) > number(&prack), "RFC 3261 12.2.1.1");
 }
+
+#[test]
+fn a_phone_that_forgot_its_early_dialog_is_out_of_the_race() {
+    let (mut stage, mut alice, bob, invite, at_bob) = reliable();
+    stage.send("bob", &bob.reply_with(&at_bob, 180, "b1", "", &RELIABLE));
+    let early = stage.last("alice");
+    let mut dialog = alice.dialog(&invite, &early);
+    let rack = format!("{} 2 INVITE", String::from_utf8_lossy(early.view().header(Name::RSeq).expect("RSeq")));
+    stage.send("alice", &alice.inside_with(&mut dialog, Method::Prack, "", &[(Name::RAck, &rack)]));
+    let prack = stage.last("bob");
+    stage.log();
+    stage.send("bob", &bob.reply(&prack, 481, "", ""));
+    // No BYE: the called side has none in an early dialog (RFC 3261 15).
+    stage.expect(
+        "bob > 481 PRACK
+         alice < 481 PRACK
+         bob < CANCEL",
+    );
+    stage.pass(Duration::from_secs(33));
+    let answers = stage.last("alice");
+    assert!(answers.status().is_some_and(|status| status.0 >= 400), "{answers:?}");
+}
