@@ -148,7 +148,12 @@ impl Book {
         if method == Method::Bye
             && let Some(attempt) = attempt
         {
-            self.facts[attempt].byes.entry(device).or_insert(now_ms);
+            let facts = &mut self.facts[attempt];
+            facts.byes.entry(device).or_insert(now_ms);
+            if facts.ok_to_caller_ms.is_none() && self.plan.attempts[attempt].caller == device {
+                // RFC 3261 15: not in an early dialog from the called side.
+                self.fail(11, now_ms, Some(attempt), "BYE to a caller who has no answer");
+            }
         }
         let inside = view.to().is_ok_and(|to| to.tag().is_some());
         let attempt = match (method, inside) {
