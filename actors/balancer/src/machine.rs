@@ -118,6 +118,9 @@ impl Balancer {
             Ok(view) => view,
             Err(error) => return self.on_unreadable(&flow, &bytes, error, entry, now, out),
         };
+        if !self.settings.forward.is_empty() {
+            return self.relay_request(&view, &flow, entry, now, out);
+        }
         let way = self.way(&view, &flow);
         let under_way = matches!(way, Way::Leg(_));
         if entry == Entry::Scarce {
@@ -130,8 +133,7 @@ impl Balancer {
             debug!(%error, source = %flow.remote, "request refused");
             return self.refuse(&view, &flow, &Reject::new(error.status()), now, out);
         }
-        let relaying = !self.settings.forward.is_empty();
-        match screen::screen(&view, &flow, trusted || relaying, &self.home.tokens, &self.settings) {
+        match screen::screen(&view, &flow, trusted, &self.home.tokens, &self.settings) {
             Ok(()) => {}
             Err(Stop::Refuse(reject)) => return self.refuse(&view, &flow, &reject, now, out),
             Err(Stop::Drop) => {
@@ -142,9 +144,6 @@ impl Balancer {
         if self.draining && is_new(&view, &way) {
             let reject = refusal::draining(&view, &self.home, &self.settings);
             return self.refuse(&view, &flow, &reject, now, out);
-        }
-        if relaying && !matches!(way, Way::Here) {
-            return self.relay_request(&view, &flow, now, out);
         }
         match way {
             Way::Here => {
@@ -162,8 +161,26 @@ impl Balancer {
         }
     }
 
-    fn relay_request(&mut self, view: &View<'_>, flow: &Flow, now: Now, out: &mut Outbox) {
-        match relay::request(view, flow, &self.home, &self.settings) {
+    /// A request in front of proxies of others: what they send is theirs to answer for, everybody else is checked.
+    fn relay_request(&mut self, view: &View<'_>, flow: &Flow, entry: Entry, now: Now, out: &mut Outbox) {
+        if entry == Entry::Scarce {
+            return self.flooded(flow, now, out);
+        }
+        if view.method() == Method::Options && self.is_for_switch(view, flow) {
+            let answer = refusal::options(view, flow, &self.home, &self.settings);
+            return self.answer(answer, view, flow, now, out);
+        }
+        let passed = match self.settings.forward.contains(&flow.remote) {
+            true => Ok(()),
+            false => view.check().map_err(|error| Reject::new(error.status())),
+        };
+        let starts =
+            view.to().is_ok_and(|to| to.tag().is_none()) && !matches!(view.method(), Method::Ack | Method::Cancel);
+        if self.draining && starts {
+            let reject = refusal::draining(view, &self.home, &self.settings);
+            return self.refuse(view, flow, &reject, now, out);
+        }
+        match passed.and_then(|()| relay::request(view, flow, &self.home, &self.settings)) {
             Ok(transmit) => {
                 self.counts.forwarded += 1;
                 out.post(self.home.flow(), Letter::Transmit(transmit));

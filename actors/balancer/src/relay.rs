@@ -15,11 +15,14 @@ use sip::{Method, Name, Splices, Status, Uri, Via, View};
 use crate::Settings;
 use crate::screen;
 
-/// Passes a request on. Errors: 403 for a way that is not offered, 400 without what is needed to answer.
+/// Passes a request on. Errors: 483, 403 for a way that is not offered, 400 without what is needed to answer.
 pub fn request(view: &View<'_>, flow: &Flow, home: &Home, settings: &Settings) -> Result<Transmit, Reject> {
     let refuse = |status: Status| Reject::new(status);
     let via = view.top_via().map_err(|error| refuse(error.status()))?;
     let call_id = view.call_id().map_err(|error| refuse(error.status()))?;
+    if view.max_forwards() == Ok(Some(0)) {
+        return Err(refuse(Status::TOO_MANY_HOPS));
+    }
     let from_proxy = settings.forward.contains(&flow.remote);
     let mut routes = view.routes().flatten();
     let mut next = routes.next();

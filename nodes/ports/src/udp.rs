@@ -25,7 +25,7 @@ use tracing::{debug, warn};
 use crate::StartError;
 use crate::counters::{Counter, Snapshot};
 use crate::flow::{Listen, Listener, Place, returned};
-use batch::{Inbox, send_batch};
+use batch::{BATCH, Inbox, send_batch};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -284,16 +284,22 @@ async fn receive(shared: Arc<Shared>, socket: Arc<Socket>) {
             warn!(local = %socket.bound, %error, "udp socket");
             return;
         }
-        let read = socket.io.try_io(Interest::READABLE, || inbox.receive(socket.io.as_raw_fd()));
-        match read {
-            Ok(count) => {
-                socket.counters.batches_in.one();
-                socket.counters.packets_in.add(count as u64);
-                for (from, bytes) in inbox.datagrams() {
-                    socket.counters.bytes_in.add(bytes.len() as u64);
-                    take(&shared, &socket, from, bytes);
-                }
+        let mut count = 0;
+        let read = socket.io.try_io(Interest::READABLE, || {
+            count = inbox.receive(socket.io.as_raw_fd())?;
+            // Less than a batch means that nothing is left: the next datagram announces itself, no call has to find out.
+            if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if count > 0 {
+            socket.counters.batches_in.one();
+            socket.counters.packets_in.add(count as u64);
+            for (from, bytes) in inbox.datagrams() {
+                socket.counters.bytes_in.add(bytes.len() as u64);
+                take(&shared, &socket, from, bytes);
             }
+        }
+        match read {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
                 // Out of memory, say: give the system a moment instead of spinning.
