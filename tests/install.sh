@@ -25,5 +25,5 @@ need() {
 }
 
 need_build() { need cc=gcc cmake=cmake; }
-need_peers() { need_build && need sipp=sip-tester baresip=baresip-core rtpengine=rtpengine-daemon tshark=tshark curl=curl jq=jq; }
+need_peers() { need_build && need sipp=sip-tester baresip=baresip-core linphonec=linphone-cli rtpengine=rtpengine-daemon tshark=tshark curl=curl jq=jq; }
 need_kamailio() { need kamailio=kamailio python3=python3-minimal; }

@@ -23,6 +23,7 @@ mod provisioning;
 mod records;
 mod registrations;
 mod sessions;
+mod softphones;
 mod survival;
 mod torture;
 mod transports;

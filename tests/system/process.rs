@@ -16,7 +16,8 @@ impl Process {
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Process {
         let file = std::fs::File::create(log).expect("a log file");
         let copy = file.try_clone().expect("a second handle");
-        let child = command.stdin(Stdio::null()).stdout(file).stderr(copy).spawn();
+        // A pipe that nobody writes to: a program that reads commands waits instead of taking the end for a farewell.
+        let child = command.stdin(Stdio::piped()).stdout(file).stderr(copy).spawn();
         Process { name: name.to_owned(), child: child.unwrap_or_else(|error| panic!("{name} does not start: {error}")) }
     }
 

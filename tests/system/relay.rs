@@ -12,6 +12,8 @@ pub struct Relay {
     pub process: Process,
     /// Address of its media ports, and of its control port.
     pub address: Ipv4Addr,
+    /// With media ports on the IPv6 loopback address as well.
+    ipv6: bool,
     folder: PathBuf,
 }
 
@@ -26,8 +28,8 @@ pub fn control_address(address: Ipv4Addr) -> SocketAddr {
 }
 
 impl Relay {
-    pub fn start(address: Ipv4Addr, folder: &Path) -> Relay {
-        Relay { process: launch(address, folder), address, folder: folder.to_path_buf() }
+    pub fn start(address: Ipv4Addr, ipv6: bool, folder: &Path) -> Relay {
+        Relay { process: launch(address, ipv6, folder), address, ipv6, folder: folder.to_path_buf() }
     }
 
     /// Ends the relay at once, as a crash would.
@@ -38,15 +40,15 @@ impl Relay {
 
     /// Starts it again, empty.
     pub fn restart(&mut self) {
-        self.process = launch(self.address, &self.folder);
+        self.process = launch(self.address, self.ipv6, &self.folder);
     }
 }
 
-fn launch(address: Ipv4Addr, folder: &Path) -> Process {
+fn launch(address: Ipv4Addr, ipv6: bool, folder: &Path) -> Process {
     let control = control_address(address);
     let process = Process::start(
         "rtpengine",
-        Command::new("rtpengine").args([
+        Command::new("rtpengine").args(ipv6.then_some("--interface=::1")).args([
             "--config-file=none",
             "--table=-1",
             "--foreground",

@@ -105,6 +105,7 @@ impl Sipp {
             .args(["-trace_err", "-error_file"])
             .arg(&errors)
             .args(["-timeout", &format!("{}s", self.seconds_max), "-timeout_error"])
+            .args(["-auth_uri", &self.request_uri()])
             .args(["-t", if self.tcp { "t1" } else { "u1" }])
             .args(&self.extra)
             .current_dir(&self.folder);
@@ -113,6 +114,15 @@ impl Sipp {
             until("SIPp has bound its socket", Duration::from_secs(5), || is_bound(self.phone.address, "udp"));
         }
         Playing { process, log, errors, seconds_max: self.seconds_max }
+    }
+
+    /// What the digest signs (RFC 7616 3.4.6), without its scheme; SIPp would sign the address that it sends to.
+    fn request_uri(&self) -> String {
+        match (self.ladder.trim_start().starts_with("> REGISTER"), self.called.contains('@')) {
+            (true, _) => self.domain.clone(),
+            (false, true) => self.called.clone(),
+            (false, false) => format!("{}@{}", self.called, self.domain),
+        }
     }
 
     /// Plays to the end.

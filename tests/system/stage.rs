@@ -1,6 +1,6 @@
 //! A stage for one test: a network of loopback addresses, a folder, a switch, perhaps a relay, and phones.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::relay::{Relay, relay_ip};
@@ -30,8 +30,8 @@ pub struct Phone {
 pub struct Props<'a> {
     /// Real rtpengines to start, count.
     pub relays: u8,
-    /// More addresses to listen on for UDP and TCP.
-    pub listen: &'a [SocketAddr],
+    /// Another listener on `ip6(net)`, and a relay with media ports there.
+    pub ipv6: bool,
     /// More configuration, as TOML sections (`[call]` ...).
     pub toml: &'a str,
 }
@@ -51,7 +51,8 @@ impl Stage {
         let folder = std::env::temp_dir().join(format!("tandem-system-{}-{net}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder); // leftover of an earlier process with this id
         std::fs::create_dir_all(&folder).expect("a folder for the test");
-        let relays: Vec<Relay> = (0..props.relays).map(|number| Relay::start(relay_ip(net, number), &folder)).collect();
+        let relays: Vec<Relay> =
+            (0..props.relays).map(|number| Relay::start(relay_ip(net, number), props.ipv6, &folder)).collect();
         let switch = Switch::start(net, &folder, &relays, &props);
         Stage { net, folder, switch, relays }
     }
@@ -108,6 +109,12 @@ impl Stage {
 pub fn ip(net: u8, host: u8) -> Ipv4Addr {
     let process = 16 + (std::process::id() % 223) as u8;
     Ipv4Addr::new(127, process, net, host)
+}
+
+/// The switch's address for IPv6: there is one loopback address only, so the test and the process choose the port.
+pub fn ip6(net: u8) -> SocketAddr {
+    let port = 32_000 + 100 * (std::process::id() % 250) as u16 + u16::from(net) % 50 * 2;
+    SocketAddr::from((Ipv6Addr::LOCALHOST, port))
 }
 
 impl Drop for Stage {

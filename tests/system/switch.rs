@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::process::{Process, until};
 use crate::relay::{Relay, control_address};
-use crate::stage::{DOMAIN, Props, ip};
+use crate::stage::{DOMAIN, Props, ip, ip6};
 
 pub struct Switch {
     pub process: Process,
@@ -36,7 +36,7 @@ impl Switch {
         let toml = props.toml;
         let call = if toml.contains("[call]") { "" } else { "[call]\nwithout_relay = \"unanchored\"\n" };
         let log = if toml.contains("[log]") { "" } else { "[log]\nlevel = \"debug\"\n" };
-        let listen: String = [sip].iter().chain(props.listen).map(listen_sections).collect();
+        let listen: String = [sip].iter().chain(props.ipv6.then_some(&ip6(net))).map(listen_sections).collect();
         let text = format!(
             "node = 1\nname = \"system-{net}\"\ndata_dir = \"{data}\"\n\n{listen}\
              [api]\nlisten = \"{api}\"\n[api.users]\nadmin = \"sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\n\n[control]\nlisten = \"{control}\"\n\n{log}{relays}{call}{toml}",

@@ -1,6 +1,8 @@
 //! TCP, long messages, and what belongs to no call.
 
-use crate::stage::Stage;
+use std::net::SocketAddr;
+
+use crate::stage::{Phone, Props, Stage, ip6};
 
 #[test]
 fn a_tcp_caller_reaches_a_udp_callee() {
@@ -63,4 +65,22 @@ fn max_forwards_of_zero_is_refused() {
     let mut buffer = [0; 2000];
     let length = socket.recv(&mut buffer).expect("an answer");
     assert!(buffer[..length].starts_with(b"SIP/2.0 483 "), "{}", String::from_utf8_lossy(&buffer[..length]));
+}
+
+#[test]
+fn an_ipv6_caller_reaches_an_ipv4_callee() {
+    let stage = Stage::new(85, Props { relays: 1, ipv6: true, ..Props::default() });
+    stage.register(&stage.phone(2));
+    let switch = ip6(85);
+    let caller = Phone { address: SocketAddr::new(switch.ip(), switch.port() + 1), ..stage.phone(1) };
+    let callee = stage.sipp(&stage.phone(2), crate::calls::ANSWERS_AND_IS_HUNG_UP).start();
+    let caller = stage.sipp(&caller, crate::calls::CALLS_AND_HANGS_UP).through(switch).run().passed();
+    let callee = callee.end().passed();
+    let answer = caller.first("200 INVITE");
+    assert!(answer.header("Contact").expect("a Contact").contains(&format!("@{switch}")), "{}", answer.text);
+    assert!(answer.body().contains("c=IN IP6 ::1"), "the relay speaks IPv6 there: {}", answer.body());
+    let offer = callee.first("INVITE");
+    assert!(offer.body().contains(&format!("c=IN IP4 {}", stage.relays[0].address)), "and IPv4 here: {}", offer.body());
+    assert!(!offer.text.contains("::1"), "nothing of one network in the other: {}", offer.text);
+    assert_eq!(stage.wait_for_cdrs(1)[0]["source_ip"], "::1");
 }
