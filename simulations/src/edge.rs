@@ -150,8 +150,9 @@ impl Book {
         {
             let facts = &mut self.facts[attempt];
             facts.byes.entry(device).or_insert(now_ms);
-            if facts.ok_to_caller_ms.is_none() && self.plan.attempts[attempt].caller == device {
-                // RFC 3261 15: not in an early dialog from the called side.
+            let early = facts.ok_to_caller_ms.is_none() && self.plan.attempts[attempt].caller == device;
+            // RFC 3261 15: not in an early dialog from the called side. A broken stream may have swallowed the answer.
+            if early && !self.was_away(Some(attempt)) {
                 self.fail(11, now_ms, Some(attempt), "BYE to a caller who has no answer");
             }
         }
