@@ -45,7 +45,7 @@ pub fn settings(plan: &Plan) -> RoleSettings {
             length_max_s: plan.length_max_s,
             session_expires_s: plan.session_expires_s,
             ring_max_s: plan.ring_max_s,
-            without_relay: if plan.seed % 2 == 0 { WithoutRelay::Refuse } else { WithoutRelay::Unanchored },
+            without_relay: if plan.seed.is_multiple_of(2) { WithoutRelay::Refuse } else { WithoutRelay::Unanchored },
             outbound: outbound.collect(),
             ..call::Settings::default()
         }),

@@ -84,8 +84,7 @@ fn i9_notices_a_resent_request_that_differs() {
     caught(9, || {
         on_wire(|text, _| {
             let spoilt = text.replacen("Max-Forwards: ", "Max-Forwards: 1", 1);
-            let copies = if is_initial_invite(text) { vec![text.to_owned(), spoilt] } else { vec![text.to_owned()] };
-            copies
+            if is_initial_invite(text) { vec![text.to_owned(), spoilt] } else { vec![text.to_owned()] }
         })
     });
 }

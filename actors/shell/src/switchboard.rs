@@ -21,7 +21,7 @@ use crate::actor::{Bell, RoomActor};
 use crate::alarms::Alarms;
 use crate::asks::OpenAsks;
 use crate::counters::{Counters, Totals};
-use crate::room::{House, Mailbox, NEVER, Refused, Room, Shard, Tenant};
+use crate::room::{House, Mailbox, NEVER, Refused, Room, Tenant};
 use crate::settings::Settings;
 use crate::supervisor::Order;
 
@@ -144,6 +144,7 @@ impl Inner {
         }
     }
 
+    #[expect(clippy::result_large_err, reason = "a refused letter goes back as it is, and seldom")]
     fn put(self: &Arc<Self>, room: &Arc<Room>, envelope: Envelope) -> Result<(), Refused> {
         let mut mailbox = room.put(envelope)?;
         self.totals.depth(mailbox.letters.len());
@@ -367,7 +368,7 @@ fn quarters(founder: &Arc<dyn Founder>, sample: Address, settings: &Settings) ->
             (0..u128::from(shards.max(1)))
                 .map(|shard| {
                     let hive = Hive::new(founder.clone(), HiveSettings { machines_max: settings.hive_machines_max });
-                    let (house, tenant) = (House::Hive(Box::new(Shard::default())), Tenant::Hive(Box::new(hive)));
+                    let (house, tenant) = (House::Hive(Box::default()), Tenant::Hive(Box::new(hive)));
                     Arc::new(Room::new(with_key(sample, Key(shard)), house, settings.mailbox_letters_max, tenant))
                 })
                 .collect(),

@@ -118,14 +118,14 @@ fn work(wanted: &Wanted, next: &AtomicU64, total: &Mutex<Total>, start: Instant)
         }
         let mut report = run_seed(seed, &wanted.menu);
         // I32: one seed in a hundred is run twice.
-        let twice = seed % 100 == 0;
+        let twice = seed.is_multiple_of(100);
         if twice && run_seed(seed, &wanted.menu).trace != report.trace {
             let what = "the same seed went another way".to_owned();
             report.violations.push(simulations::report::violation(32, what));
         }
         let mut total = total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         total.add(report, twice);
-        if total.runs % (wanted.seeds / 10).max(1) == 0 {
+        if total.runs.is_multiple_of((wanted.seeds / 10).max(1)) {
             eprintln!("{:6} runs, {} bad, {:.1} s", total.runs, total.bad.len(), start.elapsed().as_secs_f64());
         }
     }

@@ -16,7 +16,7 @@ impl Phone {
         let uri = match attempt.callee {
             Callee::User(user) => {
                 let user = &self.plan.users[user];
-                let name = if number % 2 == 0 { &user.name } else { &user.number };
+                let name = if number.is_multiple_of(2) { &user.name } else { &user.number };
                 format!("sip:{name}@{DOMAIN}")
             }
             Callee::Unknown => format!("sip:nobody@{DOMAIN}"),
