@@ -47,7 +47,12 @@ impl From<String> for BootError {
 /// Runs a node until SIGTERM or SIGINT; a second signal ends it at once.
 pub fn run(config: Config) -> Result<(), BootError> {
     let level = logging::start(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // A lone worker needs none of what workers use to share their work, which costs it at every wake-up.
+    let mut builder = match config.worker_count() {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
         .worker_threads(config.worker_count())
         .thread_name("tandem")
         .enable_all()
