@@ -16,6 +16,7 @@ use tracing::{debug, info, trace};
 
 use crate::Settings;
 use crate::guard::{Entry, Guard};
+use crate::relay::Label;
 use crate::screen::{self, Stop};
 use crate::{outbound, refusal, relay};
 
@@ -27,6 +28,8 @@ pub struct Balancer {
     limits: Limits,
     guard: Guard,
     draining: bool,
+    /// Our stamps as a relay, one a listener.
+    labels: Vec<Label>,
     counts: Counts,
     /// The end of a Path value for each socket that a REGISTER has come in by.
     path_ends: Vec<((Transport, SocketAddr), Box<str>)>,
@@ -66,7 +69,17 @@ impl Balancer {
     pub fn new(home: &Home, shard: u16, settings: Arc<Settings>) -> Balancer {
         let guard = Guard::new(&settings, *home.secret());
         let (limits, counts) = (settings.limits(), Counts::default());
-        Balancer { home: *home, shard, settings, limits, guard, draining: false, counts, path_ends: Vec::new() }
+        Balancer {
+            home: *home,
+            shard,
+            settings,
+            limits,
+            guard,
+            draining: false,
+            labels: Vec::new(),
+            counts,
+            path_ends: Vec::new(),
+        }
     }
 
     fn on_received(&mut self, received: Received, now: Now, out: &mut Outbox) {
@@ -172,7 +185,7 @@ impl Balancer {
         }
         let passed = match self.settings.forward.contains(&flow.remote) {
             true => Ok(()),
-            false => view.check().map_err(|error| Reject::new(error.status())),
+            false => view.check_framing().map_err(|error| Reject::new(error.status())),
         };
         let starts =
             view.to().is_ok_and(|to| to.tag().is_none()) && !matches!(view.method(), Method::Ack | Method::Cancel);
@@ -180,7 +193,12 @@ impl Balancer {
             let reject = refusal::draining(view, &self.home, &self.settings);
             return self.refuse(view, flow, &reject, now, out);
         }
-        match passed.and_then(|()| relay::request(view, flow, &self.home, &self.settings)) {
+        let place = self.labels.iter().position(|label| label.listener == flow.listener).unwrap_or_else(|| {
+            self.labels.push(Label::of(flow));
+            self.labels.len() - 1
+        });
+        let label = &self.labels[place];
+        match passed.and_then(|()| relay::request(view, flow, label, &self.home, &self.settings)) {
             Ok(transmit) => {
                 self.counts.forwarded += 1;
                 out.post(self.home.flow(), Letter::Transmit(transmit));

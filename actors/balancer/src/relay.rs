@@ -4,7 +4,6 @@
 //! Only the configured proxies are ever reached from outside, and only a response to a request of ours passes: its branch
 //! is a keyed hash of the branch below it. So nobody can relay through, and nothing has to be remembered.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 
 use fabric::hash::hash64;
@@ -16,7 +15,13 @@ use crate::Settings;
 use crate::screen;
 
 /// Passes a request on. Errors: 483, 403 for a way that is not offered, 400 without what is needed to answer.
-pub fn request(view: &View<'_>, flow: &Flow, home: &Home, settings: &Settings) -> Result<Transmit, Reject> {
+pub fn request(
+    view: &View<'_>,
+    flow: &Flow,
+    label: &Label,
+    home: &Home,
+    settings: &Settings,
+) -> Result<Transmit, Reject> {
     let refuse = |status: Status| Reject::new(status);
     let via = view.top_via().map_err(|error| refuse(error.status()))?;
     let call_id = view.call_id().map_err(|error| refuse(error.status()))?;
@@ -47,9 +52,7 @@ pub fn request(view: &View<'_>, flow: &Flow, home: &Home, settings: &Settings) -
         None => proxy_of(call_id, home, settings),
     };
 
-    let local = Text::of(format_args!("<sip:{};lr>", flow.local));
-    let branch = branch(home, &via, call_id);
-    let our_via = Text::of(format_args!("SIP/2.0/{} {};branch=z9hG4bK{branch:016x}", flow.transport.via(), flow.local));
+    let our_via = label.via(branch(home, &via, call_id));
     let mut splices = Splices::new(view);
     if led_here {
         splices.remove_first_value(Name::Route);
@@ -60,10 +63,10 @@ pub fn request(view: &View<'_>, flow: &Flow, home: &Home, settings: &Settings) -
     }
     splices.push_front(Name::Via, our_via.bytes());
     if !in_dialog && matches!(view.method(), Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) {
-        splices.push_front(Name::RecordRoute, local.bytes());
+        splices.push_front(Name::RecordRoute, label.route.as_bytes());
     }
     if view.method() == Method::Register {
-        splices.push_front(Name::Path, local.bytes());
+        splices.push_front(Name::Path, label.route.as_bytes());
     }
     splices.decrement_max_forwards();
     Ok(Transmit { flow: Flow { remote, connection: 0, ..*flow }, bytes: splices.into_bytes() })
@@ -74,8 +77,8 @@ pub fn response(view: &View<'_>, flow: &Flow, home: &Home) -> Option<Transmit> {
     let mut vias = view.vias();
     let (ours, theirs) = (vias.next()?.ok()?, vias.next()?.ok()?);
     let call_id = view.call_id().ok()?;
-    let wanted = Text::of(format_args!("z9hG4bK{:016x}", branch(home, &theirs, call_id)));
-    if ours.branch() != Some(wanted.bytes()) {
+    let digits = hex(branch(home, &theirs, call_id));
+    if ours.branch().and_then(|text| text.strip_prefix(b"z9hG4bK")) != Some(digits.as_slice()) {
         return None;
     }
     let ip = theirs.received().or_else(|| theirs.host.ip())?;
@@ -103,34 +106,54 @@ fn proxy_of(call_id: &[u8], home: &Home, settings: &Settings) -> SocketAddr {
     settings.forward[place as usize]
 }
 
-/// A short text on the stack: header values of ours need no heap.
-struct Text {
-    bytes: [u8; TEXT_BYTES],
+/// What every message that leaves by a listener is stamped with; made once a listener.
+#[derive(Debug)]
+pub struct Label {
+    /// Number of the listener.
+    pub listener: u16,
+    /// Our Via up to its branch.
+    via: String,
+    /// Our Record-Route and Path.
+    route: String,
+}
+
+impl Label {
+    pub fn of(flow: &Flow) -> Label {
+        Label {
+            listener: flow.listener,
+            via: format!("SIP/2.0/{} {};branch=z9hG4bK", flow.transport.via(), flow.local),
+            route: format!("<sip:{};lr>", flow.local),
+        }
+    }
+
+    /// Our Via with this branch, on the stack.
+    fn via(&self, branch: u64) -> ViaText {
+        let mut text = ViaText { bytes: [0; VIA_BYTES_MAX], length: self.via.len() + DIGITS };
+        text.bytes[..self.via.len()].copy_from_slice(self.via.as_bytes());
+        text.bytes[self.via.len()..text.length].copy_from_slice(&hex(branch));
+        text
+    }
+}
+
+struct ViaText {
+    bytes: [u8; VIA_BYTES_MAX],
     length: usize,
 }
 
-/// Longest value written here: a Via with an IPv6 address.
-const TEXT_BYTES: usize = 128;
-
-impl Text {
-    fn of(arguments: std::fmt::Arguments<'_>) -> Text {
-        let mut text = Text { bytes: [0; TEXT_BYTES], length: 0 };
-        text.write_fmt(arguments).expect("our own values are shorter than the buffer");
-        text
-    }
-
+impl ViaText {
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 }
 
-impl Write for Text {
-    fn write_str(&mut self, more: &str) -> std::fmt::Result {
-        let end = self.length + more.len();
-        self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?.copy_from_slice(more.as_bytes());
-        self.length = end;
-        Ok(())
-    }
+/// Longest Via that is written here, bytes: one with an IPv6 address, scope and port has 97.
+const VIA_BYTES_MAX: usize = 128;
+
+/// Digits of a branch.
+const DIGITS: usize = 16;
+
+fn hex(number: u64) -> [u8; DIGITS] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(number >> (60 - 4 * place)) as usize & 15])
 }
 
 #[cfg(test)]

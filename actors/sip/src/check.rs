@@ -28,6 +28,16 @@ impl View<'_> {
         if self.is_request() { self.check_request_uri() } else { Ok(()) }
     }
 
+    /// The part of `check` that a relay needs: that the next element cannot read the message as another one than this.
+    ///
+    /// Addresses are left to whoever acts on them. Errors: the first fault.
+    pub fn check_framing(&self) -> Result<(), ParseError> {
+        self.check_control_bytes()?;
+        self.check_singles()?;
+        self.call_id()?;
+        self.check_cseq()
+    }
+
     /// A lone CR would be a line end to somebody else, NUL the end of a string; a quoted pair may hold NUL (25.1).
     fn check_control_bytes(&self) -> Result<(), ParseError> {
         let head = &self.bytes[..self.head.body_start as usize];

@@ -33,7 +33,7 @@ fn message(start: &str, more: &str) -> Vec<u8> {
 
 fn relayed(bytes: &[u8], from: &str) -> Result<Transmit, Reject> {
     let view = View::parse(bytes, &Limits::default()).expect("a message");
-    request(&view, &flow(from), &home(), &settings())
+    request(&view, &flow(from), &Label::of(&flow(from)), &home(), &settings())
 }
 
 const VIA: &str = "Via: SIP/2.0/UDP 127.0.0.9:5060;rport;branch=z9hG4bKabc\r\n";

@@ -181,3 +181,20 @@ fn headers_in_a_uri_are_no_headers() {
     assert_eq!(view.check(), Ok(()));
     assert!(!view.has(Name::Route) && !view.has(Name::PAssertedIdentity));
 }
+
+#[test]
+fn framing_is_judged_without_addresses() {
+    let judged = |head: &str| {
+        let text = format!(
+            "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nTo: <sip:b@c>\r\n{head}Content-Length: 0\r\n\r\n"
+        );
+        let view = View::parse(text.as_bytes(), &crate::Limits::default()).expect("readable");
+        view.check_framing().map_err(|error| error.field)
+    };
+    let rest = "From: <sip:x@y>;tag=1\r\nCall-ID: i\r\n";
+    assert_eq!(judged(&format!("{rest}CSeq: 1 INVITE\r\n")), Ok(()));
+    assert_eq!(judged("From: <nothing at all\r\nCall-ID: i\r\nCSeq: 1 INVITE\r\n"), Ok(()));
+    assert_eq!(judged(&format!("{rest}CSeq: 1 BYE\r\n")), Err("CSeq"));
+    assert_eq!(judged(&format!("{rest}Call-ID: j\r\nCSeq: 1 INVITE\r\n")), Err("Call-ID"));
+    assert_eq!(judged(&format!("{rest}Subject: a\rVia: b\r\nCSeq: 1 INVITE\r\n")), Err("control byte"));
+}
