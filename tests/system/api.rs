@@ -48,15 +48,20 @@ impl Switch {
 
     /// Machines that the switch has lost by a panic, out of its metrics.
     pub fn panics(&self) -> u64 {
-        self.metric("tandem_panics_total")
+        self.metric("tandem_panics_total").expect("a counter that is always there")
+    }
+
+    /// Machines of a kind that are alive.
+    pub fn machines(&self, kind: &str) -> u64 {
+        self.metric(&format!("tandem_machines{{kind=\"{kind}\"}}")).unwrap_or(0)
     }
 
     /// A number out of the Prometheus metrics; labels are part of the name.
-    pub fn metric(&self, name: &str) -> u64 {
-        let metrics = curl(&format!("http://{}/metrics", self.control), &[], "", &[]).text;
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|number| number.trim().parse::<f64>().ok()).unwrap_or_else(|| panic!("no {name} in\n{metrics}"))
-            as u64
+    fn metric(&self, name: &str) -> Option<u64> {
+        let metrics = curl(&format!("http://{}/metrics", self.control), &[], "", &[]);
+        assert_eq!(metrics.status, 200, "{}", metrics.text);
+        let number = metrics.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        number.trim().parse::<f64>().ok().map(|number| number as u64)
     }
 }
 
