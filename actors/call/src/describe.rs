@@ -33,7 +33,6 @@ impl Call {
             init_ms: init_ms.or(attempt.map(|attempt| attempt.init_ms)).unwrap_or_default(),
             answer_ms: self.answered.as_ref().map(|answered| answered.start_ms).unwrap_or_default(),
             legs: 1 + u16::try_from(self.pairs.len()).unwrap_or(u16::MAX - 1),
-            relay: None,
         })
     }
 

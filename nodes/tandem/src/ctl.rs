@@ -219,17 +219,10 @@ fn calls(answer: &Value, width: usize) -> String {
         .map(|row| {
             let length =
                 row["duration_s"].as_u64().filter(|seconds| *seconds > 0).or(row["age_s"].as_u64()).unwrap_or(0);
-            vec![
-                cell(row, "key"),
-                cell(row, "from"),
-                cell(row, "to"),
-                cell(row, "state"),
-                span(length),
-                cell(row, "relay"),
-            ]
+            vec![cell(row, "key"), cell(row, "from"), cell(row, "to"), cell(row, "state"), span(length)]
         })
         .collect();
-    listing(answer, &["KEY", "FROM", "TO", "STATE", "SINCE", "RELAY"], &rows, width, "calls")
+    listing(answer, &["KEY", "FROM", "TO", "STATE", "SINCE"], &rows, width, "calls")
 }
 
 fn bans(answer: &Value, width: usize) -> String {

@@ -190,7 +190,6 @@ fn call(call: &CallSummary, now_ms: u64) -> Value {
         "age_s": now_ms.saturating_sub(call.init_ms) / 1000,
         "duration_s": if call.answer_ms > 0 { now_ms.saturating_sub(call.answer_ms) / 1000 } else { 0 },
         "legs": call.legs,
-        "relay": call.relay,
     })
 }
 

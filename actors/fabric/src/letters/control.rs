@@ -66,5 +66,4 @@ pub struct CallSummary {
     pub init_ms: u64,
     pub answer_ms: u64,
     pub legs: u16,
-    pub relay: Option<String>,
 }
