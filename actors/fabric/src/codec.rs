@@ -1,7 +1,7 @@
 //! Bytes of an envelope: what crosses a link or stands in a replica. One version byte, then postcard.
 //!
 //! Enum variants are encoded by their order: a new variant goes to the end of its enum, a new field means a new
-//! version. `tests/golden/` holds the bytes of every released version.
+//! version. The tests hold golden bytes of every version, so that a change which breaks a neighbour is noticed here.
 
 use crate::Envelope;
 

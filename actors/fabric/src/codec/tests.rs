@@ -17,3 +17,15 @@ fn refuses_other_versions_sizes_and_noise() {
     assert_eq!(decode(&[VERSION, 200, 1]), Err(CodecError::Malformed));
     assert!(matches!(decode(&vec![VERSION; ENVELOPE_BYTES_MAX + 1]), Err(CodecError::TooLarge(_))));
 }
+
+/// Bytes of version 1: they may never change, whatever becomes of the types.
+#[test]
+fn golden_bytes_of_version_1() {
+    let locate = Envelope::new(Address::Nobody, Address::Location(5), Letter::Locate("a@b".into()));
+    let rows: &[(Envelope, &[u8])] =
+        &[(sample(), &[1, 2, 7, 12, 1, 3, 0, 0, 0, 26]), (locate, &[1, 5, 5, 13, 0, 0, 0, 0, 11, 3, 97, 64, 98])];
+    for (envelope, golden) in rows {
+        assert_eq!(encode(envelope), *golden);
+        assert_eq!(decode(golden).as_ref(), Ok(envelope));
+    }
+}
