@@ -12,11 +12,15 @@ pub fn page(sources: &[Source]) -> String {
             all.entry(rfc).or_default().entry(section).or_default().insert(&source.path);
         }
     }
-    let mut page = String::from("# Where the code follows which RFC\n\nWritten by `tests/run tidy --write` from the comments of the sources.\n");
+    let mut page = String::from(
+        "# Where the code follows which RFC\n\nWritten by `tests/run tidy --write` from the comments of the sources.\n",
+    );
     for (rfc, sections) in all {
         page.push_str(&format!("\n## RFC {rfc}\n\n| section | followed in |\n|---|---|\n"));
         let mut sections: Vec<_> = sections.into_iter().collect();
-        sections.sort_by_key(|(section, _)| section.split('.').map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>());
+        sections.sort_by_key(|(section, _)| {
+            section.split('.').map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>()
+        });
         for (section, files) in sections {
             let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
             page.push_str(&format!("| {} | {} |\n", if section.is_empty() { "–" } else { &section }, files.join(", ")));
@@ -46,5 +50,8 @@ fn citations(text: &str) -> Vec<(u32, String)> {
 
 #[test]
 fn reads_number_and_section() {
-    assert_eq!(citations("see RFC 3261 17.1.1. And (RFC 6026), RFC 12"), vec![(3261, "17.1.1".to_owned()), (6026, String::new())]);
+    assert_eq!(
+        citations("see RFC 3261 17.1.1. And (RFC 6026), RFC 12"),
+        vec![(3261, "17.1.1".to_owned()), (6026, String::new())]
+    );
 }

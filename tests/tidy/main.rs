@@ -5,6 +5,7 @@
 mod citations;
 mod configuration;
 mod floors;
+mod licenses;
 mod sources;
 
 use tandem_tests::root;
@@ -28,6 +29,11 @@ fn sources_keep_the_house_rules() {
 #[test]
 fn files_of_a_foreign_crate_stand_behind_its_door() {
     complain(sources::read(&root()).iter().flat_map(sources::door_complaints).collect());
+}
+
+#[test]
+fn everything_built_in_may_be() {
+    complain(licenses::complaints(&root()));
 }
 
 #[test]

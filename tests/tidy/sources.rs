@@ -37,9 +37,46 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// Words that name a unit in a settings field or its doc comment.
 const UNITS: &[&str] = &[
-    "ms", "s", "us", "seconds", "second", "minutes", "hours", "milliseconds", "bytes", "byte", "count", "percent",
-    "thousandths", "hops", "messages", "letters", "machines", "shards", "threads", "number", "port", "weight", "times",
-    "contacts", "connections", "addresses", "rows", "files", "lines", "days", "sessions", "calls", "bits", "legs", "rounds", "kib", "responses", "records", "entries", "datagrams",
+    "ms",
+    "s",
+    "us",
+    "seconds",
+    "second",
+    "minutes",
+    "hours",
+    "milliseconds",
+    "bytes",
+    "byte",
+    "count",
+    "percent",
+    "thousandths",
+    "hops",
+    "messages",
+    "letters",
+    "machines",
+    "shards",
+    "threads",
+    "number",
+    "port",
+    "weight",
+    "times",
+    "contacts",
+    "connections",
+    "addresses",
+    "rows",
+    "files",
+    "lines",
+    "days",
+    "sessions",
+    "calls",
+    "bits",
+    "legs",
+    "rounds",
+    "kib",
+    "responses",
+    "records",
+    "entries",
+    "datagrams",
 ];
 
 pub struct Source {
@@ -55,7 +92,13 @@ pub fn read(root: &Path) -> Vec<Source> {
         walk(&root.join(top), &mut found);
     }
     found.sort();
-    found.into_iter().map(|path| Source { path: relative(&path, root), text: std::fs::read_to_string(&path).expect("a readable source") }).collect()
+    found
+        .into_iter()
+        .map(|path| Source {
+            path: relative(&path, root),
+            text: std::fs::read_to_string(&path).expect("a readable source"),
+        })
+        .collect()
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -77,7 +120,9 @@ fn relative(path: &Path, root: &Path) -> String {
 
 impl Source {
     fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "testing" | "testing.rs" | "examples" | "fuzz" | "benches"))
+        self.path.split('/').any(|part| {
+            matches!(part, "tests" | "tests.rs" | "testing" | "testing.rs" | "examples" | "fuzz" | "benches")
+        })
     }
 
     fn is_below_hosts(&self) -> bool {
@@ -125,7 +170,9 @@ fn is_mutable_static(code: &str) -> bool {
     let code = code.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub ");
     let Some(rest) = code.strip_prefix("static ") else { return code.contains("thread_local!") };
     rest.starts_with("mut ")
-        || ["Mutex", "RwLock", "Atomic", "OnceLock", "LazyLock", "Cell<", "OnceCell"].iter().any(|word| rest.contains(word))
+        || ["Mutex", "RwLock", "Atomic", "OnceLock", "LazyLock", "Cell<", "OnceCell"]
+            .iter()
+            .any(|word| rest.contains(word))
 }
 
 /// Numeric fields of `...Settings` structs whose name and doc comment name no unit.
@@ -145,7 +192,9 @@ fn unitless_settings(source: &Source) -> Vec<String> {
         } else if inside && trimmed.starts_with("pub ") {
             let (name, kind) = trimmed["pub ".len()..].split_once(':').unwrap_or((trimmed, ""));
             let kind = kind.trim().trim_end_matches(',');
-            if matches!(kind, "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" | "f32" | "f64") && !names_unit(name, &doc) {
+            if matches!(kind, "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" | "f32" | "f64")
+                && !names_unit(name, &doc)
+            {
                 found.push(format!("{}:{}: settings field `{name}: {kind}` without a unit", source.path, number + 1));
             }
             doc.clear();
@@ -171,7 +220,9 @@ pub fn door_complaints(source: &Source) -> Vec<String> {
     for (number, line) in source.shipped().lines().enumerate() {
         let code = line.split("//").next().unwrap_or_default();
         for (word, owners) in DOORS {
-            let named = code.match_indices(word).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            let named = code
+                .match_indices(word)
+                .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
             if named && !owners.iter().any(|owner| source.path.starts_with(owner)) {
                 found.push(format!("{}:{}: `{word}` outside its door {}", source.path, number + 1, owners.join(", ")));
             }
@@ -200,7 +251,11 @@ mod tests {
             ("actors/call/src/a.rs", "use std::collections::HashMap;\n", 1),
             ("actors/call/src/a.rs", "pub struct Settings {\n    pub speed: u32,\n}\n", 1),
             ("actors/call/src/a.rs", "pub struct Settings {\n    pub length_max_s: u32,\n}\n", 0),
-            ("actors/call/src/a.rs", "pub struct Settings {\n    /// Most contacts, count.\n    pub most: u32,\n}\n", 0),
+            (
+                "actors/call/src/a.rs",
+                "pub struct Settings {\n    /// Most contacts, count.\n    pub most: u32,\n}\n",
+                0,
+            ),
         ];
         for (path, text, wanted) in cases {
             assert_eq!(complaints(&at(path, text)).len(), *wanted, "{path}: {text:.60}");
