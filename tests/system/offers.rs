@@ -127,11 +127,12 @@ fn a_delayed_offer_is_carried_the_other_way_round() {
 fn info_and_options_pass_in_a_call() {
     let stage = Stage::plain(64);
     stage.register(&stage.phone(2));
-    let callee = stage.sipp(&stage.phone(2), "< INVITE\n> 200 sdp\n< ACK\n< INFO\n> 200 INFO\n< BYE\n> 200").start();
+    let callee = "< INVITE\n> 200 sdp\n< ACK\n< INFO\n> 200 INFO\n< OPTIONS\n> 200 OPTIONS\n< BYE\n> 200";
+    let callee = stage.sipp(&stage.phone(2), callee).start();
     stage
         .sipp(
             &stage.phone(1),
-            "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 200\n> ACK\nwait 100\n> INFO\n< 200\n> BYE\n< 200",
+            "> INVITE sdp\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\n< 200\n> ACK\nwait 100\n> INFO\n< 200\n> OPTIONS\n< 200\n> BYE\n< 200",
         )
         .run()
         .passed();

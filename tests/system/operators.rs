@@ -138,6 +138,31 @@ fn a_broken_configuration_is_refused_with_the_place() {
     }
 }
 
+#[test]
+fn operators_see_what_goes_on_and_logs_may_be_json() {
+    let toml = "[log]\nformat = \"json\"\nlevel = \"info\"\n";
+    let stage = Stage::new(147, Props { toml, ..Props::default() });
+    let phone = stage.phone(2);
+    stage.register(&phone);
+    let callee = stage.sipp(&phone, WAITS_FOR_BYE).start();
+    let caller = stage.sipp(&stage.phone(1), CALLS_FOR_TWO_SECONDS).start();
+    callee.wait_for("the call is up", |message| message.gist() == "ACK");
+    let shown = |words: &[&str], wanted: &[&str]| {
+        let text = stage.switch.ctl_raw(words);
+        assert!(wanted.iter().all(|word| text.contains(word)), "{words:?}: {text}");
+    };
+    shown(&["calls"], &["user1", "user2", "established"]);
+    shown(&["registrations"], &["user2@example.test", &phone.address.to_string()]);
+    shown(&["registrations", "user3@example.test"], &["no registrations"]);
+    shown(&["status"], &["system-147", "udp", "tcp", &stage.switch.sip.to_string(), "taken"]);
+    caller.end().passed();
+    callee.end().passed();
+    let log = std::fs::read_to_string(stage.file("tandem.log")).expect("a log");
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(lines.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()), "{}", lines[0]);
+    assert!(!log.contains("user2@"), "who calls whom is not for the log");
+}
+
 fn call_succeeds(stage: &Stage) {
     stage.register(&stage.phone(2));
     let callee = stage.sipp(&stage.phone(2), crate::calls::ANSWERS_AND_IS_HUNG_UP).start();

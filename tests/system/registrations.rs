@@ -1,6 +1,6 @@
 //! REGISTER: RFC 3261 10 and its enemies.
 
-use crate::stage::Stage;
+use crate::stage::{Props, Stage};
 
 pub const REGISTER: &str = "
     > REGISTER | Expires: 600
@@ -140,4 +140,19 @@ fn a_foreign_domain_gets_no_registration() {
     let told = |gist: &str| refused.first(gist).text.to_lowercase();
     assert!(!told("401 REGISTER").contains("tandem") && !told("403 REGISTER").contains("tandem"));
     assert_eq!(stage.switch.ctl(&["status"])["registrations"], 0);
+}
+
+#[test]
+fn the_hole_in_a_nat_is_kept_open() {
+    let stage = Stage::new(17, Props { toml: "[registration]\nnat_keepalive_s = 1\n", ..Props::default() });
+    let phone = stage.phone(2);
+    let behind = "via=192.168.7.7:5060 contact=192.168.7.7:5060 | Expires: 600";
+    stage.sipp(&phone, &format!("> REGISTER {behind}\n< 401 auth\n> REGISTER auth {behind}\n< 200")).run().passed();
+    let asked = "< OPTIONS | ~ ^OPTIONS sip:user2@192.168.7.7\n> 200 OPTIONS\n";
+    let kept = stage.sipp(&phone, &asked.repeat(2)).run().passed();
+    assert_eq!(kept.count("OPTIONS"), 2, "one a second, to where the packets came from");
+    // A phone that is not behind a NAT is left alone.
+    stage.register(&stage.phone(3));
+    let left = stage.sipp(&stage.phone(3), "< OPTIONS").within(3).run();
+    assert_eq!(left.received(), Vec::<String>::new());
 }

@@ -25,10 +25,10 @@ fn ten_thousand_registrations_survive_a_kill() {
     let users = (0..CONTACTS / CONTACTS_EACH).map(|number| format!("crowd{number}"));
     stage.switch.provision(&users.collect::<Vec<_>>());
     Crowd::new(&stage).register();
-    let count = |stage: &Stage| stage.switch.ctl(&["status"])["registrations"].as_u64();
-    assert_eq!(count(&stage), Some(CONTACTS as u64));
+    // At once, behind the last 200.
     let outage = stage.switch.crash_and_restart();
-    assert_eq!(count(&stage), Some(CONTACTS as u64), "every acknowledged registration is found again");
+    let found = stage.switch.ctl(&["status"])["registrations"].as_u64();
+    assert_eq!(found, Some(CONTACTS as u64), "every acknowledged registration is found again");
     assert_eq!(stage.switch.contacts("crowd77").len(), CONTACTS_EACH);
     assert!(outage < Duration::from_secs(2), "ready again after {outage:?}");
     println!("ready again {outage:?} after kill -9 with {CONTACTS} registrations");
