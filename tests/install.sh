@@ -26,4 +26,4 @@ need() {
 
 need_build() { need cc=gcc cmake=cmake; }
 need_peers() { need_build && need sipp=sip-tester baresip=baresip-core linphonec=linphone-cli rtpengine=rtpengine-daemon tshark=tshark curl=curl jq=jq; }
-need_kamailio() { need kamailio=kamailio python3=python3-minimal; }
+need_kamailio() { need kamailio=kamailio python3=python3; }
