@@ -102,6 +102,12 @@ pub enum Address {
     Control(NodeId),
     /// Nobody: a letter from here wants no answer.
     Nobody,
+    /// A voter of the group that decides who owns what.
+    Director(NodeId),
+    /// What stands between a node's rooms and the other nodes.
+    Office(NodeId),
+    /// The director's journal on disk.
+    Journal(NodeId),
 }
 
 impl Address {
@@ -110,6 +116,38 @@ impl Address {
         match self {
             Address::Call(key) | Address::Media(key) | Address::Registration(key) => Some(*key),
             _ => None,
+        }
+    }
+
+    /// The slot that owns a keyed actor or a location shard; `None` for what belongs to a node.
+    pub fn slot(&self) -> Option<u16> {
+        match self {
+            Address::Call(key) | Address::Media(key) | Address::Registration(key) => Some(key.slot()),
+            // Spreads neighbouring shards over the slots; any fixed mixing does, as long as it never changes.
+            Address::Location(shard) => Some((u32::from(*shard).wrapping_mul(2_654_435_761) >> 20) as u16),
+            _ => None,
+        }
+    }
+
+    /// The node that an actor or port stands on; `None` for what a slot owns.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Address::Balancer(node, _) | Address::Anchor(node, _) => Some(*node),
+            Address::Flow(node)
+            | Address::Store(node)
+            | Address::Records(node)
+            | Address::Names(node)
+            | Address::Relay(node)
+            | Address::Tracer(node)
+            | Address::Control(node)
+            | Address::Director(node)
+            | Address::Office(node)
+            | Address::Journal(node) => Some(*node),
+            Address::Call(_)
+            | Address::Media(_)
+            | Address::Registration(_)
+            | Address::Location(_)
+            | Address::Nobody => None,
         }
     }
 
@@ -130,6 +168,9 @@ impl Address {
             Address::Tracer(_) => "tracer",
             Address::Control(_) => "control",
             Address::Nobody => "nobody",
+            Address::Director(_) => "director",
+            Address::Office(_) => "office",
+            Address::Journal(_) => "journal",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Enum variants are encoded by their order: a new variant goes to the end of its enum, a new field means a new
 //! version. The tests hold golden bytes of every version, so that a change which breaks a neighbour is noticed here.
 
-use crate::Envelope;
+use crate::{Envelope, Parcel};
 
 /// Version written by this build.
 pub const VERSION: u8 = 1;
@@ -58,6 +58,35 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, CodecError> {
         }
         Some((version, _)) => Err(CodecError::Version(*version)),
     }
+}
+
+/// Encodes a parcel: what crosses the data lane of a link.
+pub fn encode_parcel(parcel: &Parcel) -> Vec<u8> {
+    postcard::to_extend(parcel, vec![VERSION]).expect("no parcel has an unserialisable part")
+}
+
+/// Decodes a parcel; errors as `decode`.
+pub fn decode_parcel(bytes: &[u8]) -> Result<Parcel, CodecError> {
+    if bytes.len() > ENVELOPE_BYTES_MAX {
+        return Err(CodecError::TooLarge(bytes.len()));
+    }
+    match bytes.split_first() {
+        None => Err(CodecError::Empty),
+        Some((version, rest)) if (VERSION_MIN..=VERSION).contains(version) => {
+            postcard::from_bytes(rest).map_err(|_| CodecError::Malformed)
+        }
+        Some((version, _)) => Err(CodecError::Version(*version)),
+    }
+}
+
+/// Encodes one part of a machine's state (`Machine::save`).
+pub fn encode_part<T: serde::Serialize>(value: &T) -> bytes::Bytes {
+    postcard::to_allocvec(value).expect("no state has an unserialisable part").into()
+}
+
+/// Decodes one part of a machine's state; `None` when it is of another make.
+pub fn decode_part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
 }
 
 #[cfg(test)]

@@ -31,6 +31,10 @@ pub struct Envelope {
     pub hops: u8,
     pub epoch: Epoch,
     pub letter: Letter,
+    /// What the sending node wants to hear back once this letter's effect is on two chassis; 0: nothing. Does not cross
+    /// a link inside the envelope: its parcel carries it.
+    #[serde(skip)]
+    pub receipt: u64,
 }
 
 /// Longest chain of letters that one outside event may cause, in hops.
@@ -39,7 +43,7 @@ pub const HOPS_MAX: u8 = 64;
 impl Envelope {
     /// A letter from outside the rooms (a port, the control plane, a test).
     pub fn new(from: Address, to: Address, letter: Letter) -> Envelope {
-        Envelope { to, from, thread: Thread::NONE, trace: Trace::default(), hops: 0, epoch: Epoch::default(), letter }
+        Envelope { to, from, thread: Thread::NONE, trace: Trace::default(), hops: 0, epoch: Epoch::default(), letter, receipt: 0 }
     }
 
     /// The same, as a question that wants an answer on `thread`.
@@ -57,6 +61,7 @@ impl Envelope {
             hops: self.hops.saturating_add(1),
             epoch: self.epoch,
             letter,
+            receipt: 0,
         }
     }
 }
@@ -104,7 +109,8 @@ impl Outbox {
     /// Posts a question; its answer comes back with the same thread.
     pub fn ask(&mut self, to: Address, thread: Thread, letter: Letter) {
         let hops = self.hops.saturating_add(1);
-        self.mail.push(Envelope { to, from: self.me, thread, trace: self.trace, hops, epoch: self.epoch, letter });
+        let (from, trace, epoch) = (self.me, self.trace, self.epoch);
+        self.mail.push(Envelope { to, from, thread, trace, hops, epoch, letter, receipt: 0 });
     }
 
     /// Answers `mail` on its thread.
@@ -115,7 +121,8 @@ impl Outbox {
     /// Hands a letter on in the name of who sent `mail`: an answer or a failure goes straight back there, on its thread.
     pub fn forward(&mut self, mail: &Envelope, to: Address, letter: Letter) {
         let (from, thread, hops) = (mail.from, mail.thread, self.hops.saturating_add(1));
-        self.mail.push(Envelope { to, from, thread, trace: self.trace, hops, epoch: self.epoch, letter });
+        let (trace, epoch) = (self.trace, self.epoch);
+        self.mail.push(Envelope { to, from, thread, trace, hops, epoch, letter, receipt: 0 });
     }
 
     /// The letters so far.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::letters::cluster::{Beat, Grant, JournalEntry, Order, Silences};
 use crate::letters::control::{Control, ControlAnswer, Description};
 use crate::letters::flow::{Received, SipIn, SipOut, Traced, Transmit, Flow};
 use crate::letters::location::{Bind, Binding, Bound, StoredBindings};
@@ -14,6 +15,7 @@ use crate::letters::media::{MediaAsk, MediaDone, RelayAsk, RelayDone};
 use crate::letters::names::{NamesAsk, Target};
 use crate::letters::record::Record;
 use crate::letters::subscriber::{Account, AccountAsk};
+use crate::ownership::Table;
 use crate::{Envelope, Fault, Outbox, Thread};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,30 @@ pub enum Letter {
     Described(Box<Description>),
     Control(Box<Control>),
     ControlAnswer(Box<ControlAnswer>),
+
+    // Ownership.
+    /// Office → every director, every 50 ms.
+    Beat(Box<Beat>),
+    /// Director → office: its answer to a beat.
+    Grant(Box<Grant>),
+    /// Director → office: who owns what; also between directors and whoever asks.
+    Table(Arc<Table>),
+    /// Director → director: a message of the Raft library.
+    Raft(bytes::Bytes),
+    /// Director → the leading director: whom it has not heard.
+    Silences(Box<Silences>),
+    /// Director → journal port: written in this order, all durable when `Kept` comes.
+    JournalWrite(Vec<JournalEntry>),
+    /// Director → journal port at its start.
+    JournalRead,
+    /// Answer to `JournalRead`, oldest first.
+    JournalEntries(Vec<JournalEntry>),
+    /// Operator or office → director: change an ownership. Answered by `ControlAnswer`.
+    Order(Box<Order>),
+    /// Office → a machine that waits in a replica: come to life.
+    Revive,
+    /// Office → a machine whose slot has another owner: end without a word.
+    Retire,
 }
 
 impl Letter {
@@ -94,7 +120,7 @@ impl Letter {
     }
 
     /// Short words of all kinds, by code.
-    pub const KINDS: [&'static str; 30] = [
+    pub const KINDS: [&'static str; 41] = [
         "returned",
         "received",
         "transmit",
@@ -125,7 +151,65 @@ impl Letter {
         "described",
         "control",
         "control_answer",
+        "beat",
+        "grant",
+        "table",
+        "raft",
+        "silences",
+        "journal_write",
+        "journal_read",
+        "journal_entries",
+        "order",
+        "revive",
+        "retire",
     ];
+
+    /// A question that its asker keeps open until an answer comes; asked again by the next owner when it has not come.
+    pub fn is_question(&self) -> bool {
+        matches!(
+            self,
+            Letter::AccountAsk(_)
+                | Letter::Bind(_)
+                | Letter::Locate(_)
+                | Letter::KeepBindings(_)
+                | Letter::LoadBindings(..)
+                | Letter::MediaAsk(_)
+                | Letter::RelayAsk(_)
+                | Letter::Record(_)
+                | Letter::NamesAsk(_)
+        )
+    }
+
+    /// Closes a question of whoever gets it.
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Letter::Returned(_)
+                | Letter::Account(_)
+                | Letter::Bound(_)
+                | Letter::Located(_)
+                | Letter::Kept
+                | Letter::LoadedBindings(_)
+                | Letter::MediaDone(_)
+                | Letter::RelayDone(_)
+                | Letter::Names(_)
+        )
+    }
+
+    /// Changes nothing where it arrives and promises nothing: may leave before its sender's state is replicated.
+    pub fn is_harmless(&self) -> bool {
+        matches!(
+            self,
+            Letter::AccountAsk(_)
+                | Letter::Locate(_)
+                | Letter::Located(_)
+                | Letter::LoadBindings(..)
+                | Letter::NamesAsk(_)
+                | Letter::Traced(_)
+                | Letter::Describe
+                | Letter::Described(_)
+        )
+    }
 
     /// Number of the kind: where it stands in `KINDS`.
     pub fn code(&self) -> usize {
@@ -160,6 +244,17 @@ impl Letter {
             Letter::Described(_) => 27,
             Letter::Control(_) => 28,
             Letter::ControlAnswer(_) => 29,
+            Letter::Beat(_) => 30,
+            Letter::Grant(_) => 31,
+            Letter::Table(_) => 32,
+            Letter::Raft(_) => 33,
+            Letter::Silences(_) => 34,
+            Letter::JournalWrite(_) => 35,
+            Letter::JournalRead => 36,
+            Letter::JournalEntries(_) => 37,
+            Letter::Order(_) => 38,
+            Letter::Revive => 39,
+            Letter::Retire => 40,
         }
     }
 }

@@ -16,7 +16,9 @@
 //! | `timers`, `asks` | deadlines as data |
 //! | `hive` | one machine that hosts many small ones |
 //! | `token` | authenticated opaque tokens in Via, Contact and Path |
-//! | `codec` | versioned bytes of an envelope |
+//! | `codec` | versioned bytes of envelopes and parcels |
+//! | `ownership` | who owns which slots, and since which epoch |
+//! | `parcel` | what nodes send each other |
 
 pub mod address;
 pub mod asks;
@@ -29,6 +31,8 @@ pub mod home;
 pub mod letter;
 pub mod letters;
 pub mod machine;
+pub mod ownership;
+pub mod parcel;
 pub mod reject;
 pub mod time;
 pub mod timers;
@@ -41,7 +45,9 @@ pub use fault::{Fault, FaultKind};
 pub use hive::Hive;
 pub use home::Home;
 pub use letter::Letter;
-pub use machine::{Clock, Founder, Housing, Machine, Post};
+pub use machine::{Clock, Founder, Housing, Machine, Part, Post};
+pub use ownership::{GroupId, Table};
+pub use parcel::Parcel;
 pub use reject::Reject;
 pub use time::{Instant, Now};
 pub use timers::Timers;

@@ -1,6 +1,17 @@
 //! The contract between a mind and its host.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Address, Envelope, Instant, Letter, Now, Outbox};
+
+/// A named piece of a machine's state, as a replica holds it. Small machines have one, without a name; a machine with
+/// much in it (a location shard) has one for each thing that changes alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub name: Box<str>,
+    /// Postcard of the piece; `None` when it is gone.
+    pub value: Option<bytes::Bytes>,
+}
 
 /// An actor's mind: one letter and the time in, letters out, and the next deadline.
 pub trait Machine: Send {
@@ -20,6 +31,10 @@ pub trait Machine: Send {
     fn is_quiet(&self) -> bool {
         false
     }
+
+    /// Adds the parts of the state that may have changed since the last call, or `all` of them. What it adds is enough
+    /// for `Founder::restore` to make a machine that goes on as this one would. Nothing: not replicated.
+    fn save(&mut self, _all: bool, _parts: &mut Vec<Part>) {}
 }
 
 /// Posts letters; never blocks. A letter that cannot be delivered comes back as `Letter::Returned` when it has a thread.
@@ -49,6 +64,17 @@ pub enum Housing {
 pub trait Founder: Send + Sync {
     /// The machine, or `None` when this letter cannot found one (a late response, say); the letter is then returned or dropped.
     fn found(&self, address: Address, letter: &Letter, now: Now) -> Option<Box<dyn Machine>>;
+
+    /// The machine that `parts` describe (all of them); `None` when they cannot be read or nobody lives at such an address.
+    /// Instants in the state are on the clock that it was saved by, and so is `now`.
+    fn restore(&self, _address: Address, _parts: &[Part], _now: Now) -> Option<Box<dyn Machine>> {
+        None
+    }
+
+    /// Whether machines of this address are replicated to a standby.
+    fn is_replicated(&self, address: Address) -> bool {
+        address.slot().is_some()
+    }
 
     /// How machines of this address are housed.
     fn housing(&self, address: Address) -> Housing;

@@ -83,7 +83,10 @@ impl Founder for Roles {
             | Address::Relay(_)
             | Address::Tracer(_)
             | Address::Control(_)
-            | Address::Nobody => Housing::Port,
+            | Address::Nobody
+            | Address::Office(_)
+            | Address::Journal(_) => Housing::Port,
+            Address::Director(_) => Housing::Resident,
         }
     }
 }

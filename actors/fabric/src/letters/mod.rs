@@ -1,5 +1,6 @@
 //! What the letters carry, one file per conversation.
 
+pub mod cluster;
 pub mod control;
 pub mod flow;
 pub mod location;

@@ -1,0 +1,78 @@
+//! Between the nodes' offices and the directors, who decide who owns what.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Epoch, GroupId, Instant, NodeId};
+
+/// A node says that it lives, every 50 ms, to every director.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    pub node: NodeId,
+    /// Differs after each start of the process.
+    pub boot: u64,
+    /// When it was sent, on the sender's clock; the lease counts from here.
+    pub sent: Instant,
+    /// Version of the table that the sender obeys.
+    pub version: u64,
+    /// Its process is being ended by an operator: take everything away first.
+    pub leaving: bool,
+    /// What it does for each group that it has a part in.
+    pub reports: Vec<GroupReport>,
+}
+
+/// A node's part in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupReport {
+    pub group: GroupId,
+    pub epoch: Epoch,
+    /// From the active node: its standby (its learner) has everything. From others always false.
+    pub standby_full: bool,
+    pub learner_full: bool,
+    /// From the active node: it has stopped and everything is with its successor (`Ownership::next`).
+    pub yielded: bool,
+    /// Machines or images held, count; for people.
+    pub machines: u32,
+}
+
+/// A director's answer to a beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    pub director: NodeId,
+    /// `boot` and `sent` of the beat.
+    pub boot: u64,
+    pub sent: Instant,
+    /// This director does not hold the sender for dead, and will not help to replace it before the lease is over.
+    pub granted: bool,
+}
+
+/// Whom a director has not heard for longer than a lease lasts; it grants them nothing until the table has changed or
+/// the leader says otherwise by beating the round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silences {
+    pub director: NodeId,
+    pub term: u64,
+    pub silent: Vec<NodeId>,
+}
+
+/// A piece of a director's Raft state, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JournalEntry {
+    /// Term, vote and commit index.
+    Hard(Bytes),
+    /// A log entry at its index; replaces what stood there and everything behind it.
+    Log(u64, Bytes),
+    /// State at an index; what came before it may be forgotten.
+    Snapshot(u64, Bytes),
+}
+
+/// What an operator, or a node that leaves, wants changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Make this node active for every group (or one) that it is the full standby of.
+    MakeActive { node: NodeId, group: Option<GroupId> },
+    /// Hand all that this node is active for to the standbys.
+    MakeStandby { node: NodeId, group: Option<GroupId> },
+    /// Let this node hold the addresses of a balancer site.
+    HoldSite { site: NodeId, node: NodeId },
+}
