@@ -125,6 +125,16 @@ impl Outbox {
         self.mail.push(Envelope { to, from, thread, trace, hops, epoch, letter, receipt: 0 });
     }
 
+    /// Takes the letters behind the first `keep`.
+    pub fn split_off(&mut self, keep: usize) -> Vec<Envelope> {
+        self.mail.split_off(keep)
+    }
+
+    /// Puts a letter in as it is.
+    pub fn put(&mut self, envelope: Envelope) {
+        self.mail.push(envelope);
+    }
+
     /// The letters so far.
     pub fn mail(&self) -> &[Envelope] {
         &self.mail

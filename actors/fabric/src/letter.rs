@@ -196,6 +196,26 @@ impl Letter {
         )
     }
 
+    /// Is kept by the sending node until the other one has it, and sent again otherwise: everything that nobody repeats.
+    pub fn wants_receipt(&self) -> bool {
+        !matches!(
+            self,
+            Letter::Beat(_)
+                | Letter::Grant(_)
+                | Letter::Table(_)
+                | Letter::Raft(_)
+                | Letter::Silences(_)
+                | Letter::Order(_)
+                | Letter::Traced(_)
+                | Letter::Describe
+                | Letter::Described(_)
+                | Letter::Control(_)
+                | Letter::ControlAnswer(_)
+                | Letter::Revive
+                | Letter::Retire
+        )
+    }
+
     /// Changes nothing where it arrives and promises nothing: may leave before its sender's state is replicated.
     pub fn is_harmless(&self) -> bool {
         matches!(

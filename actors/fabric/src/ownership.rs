@@ -43,6 +43,9 @@ pub struct Member {
     /// What fails together: two replicas of a slot never stand on one chassis.
     pub chassis: u16,
     pub up: bool,
+    /// `Beat::boot` of the process that this table means; 0 before the node was heard. A node takes up a role only from a
+    /// table that names its own boot: after a restart it has lost what it held.
+    pub boot: u64,
 }
 
 /// Everything the directors have decided.
