@@ -3,13 +3,14 @@
 use auth::{Asked, Ha1, NonceCounts, Outcome, Policy, Server};
 use fabric::letters::subscriber::{Account, AccountAsk, Lock, Subscriber};
 use fabric::{Key, Now, Reject};
+use serde::{Deserialize, Serialize};
 use sip::{Name, Status, Uri, View};
 
 use crate::reject;
 use crate::settings::Settings;
 
 /// Checks the callers of one call; remembers which nonces have been used (I26).
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Admission {
     counts: NonceCounts,
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use fabric::letters::flow::Flow;
 use fabric::letters::subscriber::{Account, Subscriber};
+use serde::{Deserialize, Serialize};
 use sip::{Message, Method};
 
 use crate::context::ResponseContext;
 use crate::transactions::TxId;
 
 /// An INVITE (or a request to be passed) on its way from the caller to one of the contacts.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Attempt {
     /// CSeq number of the request: names the attempt, and is part of every derived identifier.
     pub id: u32,
@@ -37,7 +39,7 @@ pub(crate) struct Attempt {
 }
 
 /// How far an attempt has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// Waiting for the subscribers' data.
     Admitting,
@@ -52,6 +54,7 @@ pub(crate) enum Stage {
 }
 
 /// One contact that is tried.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Branch {
     pub leg: u16,
     /// Preference, thousandths; equal ones are tried together.
@@ -72,7 +75,7 @@ pub(crate) struct Branch {
     pub offer: bytes::Bytes,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum BranchState {
     /// Its group's turn has not come.
     Waiting,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use fabric::letters::control::{Control, ControlAnswer};
 use fabric::letters::flow::SipIn;
 use fabric::letters::record::Record;
-use fabric::{Asks, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Timers, Trace};
+use fabric::{Asks, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Part, Timers, Trace};
+use serde::{Deserialize, Serialize};
 use sip::{Message, Method, Name};
 use tracing::debug;
 
@@ -38,7 +39,7 @@ pub struct Call {
 }
 
 /// Numbers given out so far.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Numbers {
     pub leg: u16,
     pub pair: u16,
@@ -49,6 +50,7 @@ pub(crate) struct Numbers {
 }
 
 /// What an answer is for.
+#[derive(Serialize, Deserialize)]
 pub(crate) enum Purpose {
     /// The caller's account.
     Caller(u32),
@@ -80,7 +82,7 @@ pub(crate) enum Purpose {
     Record { record: Box<Record>, tries: u8 },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Timer {
     /// Longest ringing of a group, `Settings::ring_max_s`.
     Ring(u32),
@@ -283,6 +285,10 @@ impl Machine for Call {
             && self.transactions.is_empty()
             && self.asks.is_empty()
             && self.pairs.iter().all(|pair| !pair.is_busy())
+    }
+
+    fn save(&mut self, _all: bool, parts: &mut Vec<Part>) {
+        parts.push(Part { name: "".into(), value: Some(self.write()) });
     }
 }
 

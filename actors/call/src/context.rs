@@ -1,10 +1,11 @@
 //! Response context: the final responses of the branches and which of them the caller gets.
 //! RFC 3261 16.7 steps 4 and 6, with what a back-to-back agent must not pass on.
 
+use serde::{Deserialize, Serialize};
 use sip::{Message, Status};
 
 /// The best final response so far, and whether the search must stop.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ResponseContext {
     best: Option<(Status, Option<Message>)>,
 }

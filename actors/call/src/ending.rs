@@ -5,6 +5,7 @@ use fabric::letters::control::ControlAnswer;
 use fabric::letters::media::MediaAsk;
 use fabric::letters::record::{RecordId, StopCause};
 use fabric::{Instant, Letter, Reject};
+use serde::{Deserialize, Serialize};
 use sip::{Builder, Message, Method, Name, Status};
 
 use crate::attempt::Stage;
@@ -14,6 +15,7 @@ use crate::pair::{Bye, Which, hop};
 use crate::transactions::Role;
 
 /// What is remembered of an answered call until its record is complete.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Answered {
     pub id: RecordId,
     pub pair: u16,

@@ -18,6 +18,7 @@
 //! | `transfer` | REFER: the switch calls the target and connects it |
 //! | `page` | MESSAGE and OPTIONS outside dialogs |
 //! | `transactions`, `desk` | the transactions of the call; the names it writes with |
+//! | `save` | the state as a standby keeps it |
 //!
 //! A call asks the store who its parties are, the location shard where the callee is, `Media` with its own key for every
 //! offer and answer, and posts its records until they are kept. It ends when nothing is left: no transaction, no dialog,
@@ -45,6 +46,7 @@ mod plan;
 mod records;
 mod reject;
 mod relay;
+mod save;
 mod session;
 mod settings;
 mod transactions;

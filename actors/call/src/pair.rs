@@ -7,13 +7,14 @@ use fabric::Instant;
 use fabric::hash::hash64;
 use fabric::letters::flow::{Flow, Transport};
 use fabric::letters::media::MediaProfile;
+use serde::{Deserialize, Serialize};
 use sip::{Message, View};
 
 use crate::desk::Identity;
 use crate::transactions::TxId;
 
 /// Which end of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Which {
     Caller,
     Callee,
@@ -29,6 +30,7 @@ impl Which {
 }
 
 /// The dialogs of caller and callee, joined.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Pair {
     pub id: u16,
     /// Leg of the callee; the caller's is 0.
@@ -46,6 +48,7 @@ pub(crate) struct Pair {
 }
 
 /// Our side of one dialog, and what belongs to it.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct End {
     pub leg: u16,
     pub dialog: Dialog,
@@ -74,7 +77,7 @@ pub(crate) struct End {
 }
 
 /// How far the farewell of an end is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Bye {
     No,
     /// As soon as the ACK for our 2xx has come (RFC 3261 15).

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use dialog::{Acceptance, Fate, SessionOffer, Side};
 use fabric::letters::record::StopCause;
 use fabric::{Fault, Letter, Reject};
+use serde::{Deserialize, Serialize};
 use sip::{Builder, Message, Method, Name, Status};
 
 use crate::attempt::BranchState;
@@ -17,6 +18,7 @@ use crate::transactions::TxId;
 use crate::{headers, offer};
 
 /// One request under way between the ends of a pair.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Relay {
     pub id: u16,
     pub pair: u16,

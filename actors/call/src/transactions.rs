@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use fabric::letters::flow::Flow;
 use fabric::{Instant, Thread};
+use serde::{Deserialize, Serialize};
 use sip::{Message, Method, Status, View};
 use transaction::{
     ClientInvite, ClientNonInvite, Event, Events, ServerInvite, ServerNonInvite, Timings, TransactionKey,
@@ -12,11 +13,11 @@ use transaction::{
 use crate::desk::{Desk, Identity};
 
 /// Number of a transaction within its call; also the tail of its branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct TxId(pub u32);
 
 /// What a transaction is for: who hears of its responses and failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Role {
     /// Server side of an attempt (its CSeq number).
     Attempt(u32),
@@ -57,15 +58,20 @@ pub(crate) enum Up {
     },
 }
 
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Transactions {
     /// Keeps branches apart from those of an earlier life of the same call.
     base: u32,
     next: u32,
     open: Vec<Tx>,
+    /// Empty between two letters.
+    #[serde(skip)]
     ups: VecDeque<Up>,
+    #[serde(skip)]
     timings: Timings,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Tx {
     id: TxId,
     leg: u16,
@@ -75,6 +81,7 @@ struct Tx {
     machine: Machine,
 }
 
+#[derive(Serialize, Deserialize)]
 enum Machine {
     ClientInvite(Box<ClientInvite>),
     Client(Box<ClientNonInvite>),
@@ -94,6 +101,20 @@ impl Transactions {
     pub fn begin(&mut self, attempt: u32) {
         if self.base == 0 {
             self.base = attempt;
+        }
+    }
+
+    /// Goes on with the settings of this node: for transactions that come out of a replica.
+    pub fn resume(&mut self, timings: Timings) {
+        self.timings = timings;
+    }
+
+    /// The request of a client transaction, while it is unanswered.
+    pub fn request_of(&self, id: TxId) -> Option<&Message> {
+        match &self.open[self.place(id)?].machine {
+            Machine::ClientInvite(machine) => machine.invite(),
+            Machine::Client(machine) => machine.request(),
+            _ => None,
         }
     }
 

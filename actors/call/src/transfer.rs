@@ -7,6 +7,7 @@ use fabric::letters::flow::Flow;
 use fabric::letters::record::StopCause;
 use fabric::letters::subscriber::{Account, AccountAsk, Lock};
 use fabric::{Fault, Letter, Reject};
+use serde::{Deserialize, Serialize};
 use sip::{Builder, Message, Method, Name, Scheme, Status, Uri, parse_name_addr};
 
 use crate::admission::host_of;
@@ -20,6 +21,7 @@ use crate::transactions::{Role, TxId};
 use crate::{headers, offer, reject};
 
 /// A transfer under way.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Transfer {
     /// The pair that it takes apart.
     pair: u16,

@@ -27,6 +27,8 @@ const BALANCER: Address = Address::Balancer(NodeId(1), 0);
 
 pub(crate) struct Stage {
     pub call: Call,
+    /// The same call as its standby would have it: restored before every step, saved after it.
+    pub replica: Bytes,
     pub home: Home,
     pub key: Key,
     pub now: Now,
@@ -57,8 +59,10 @@ impl Stage {
         let home = Home::new(NodeId(1), *b"0123456789abcdef", 4);
         let key = home.keys.call(b"c1@alice", b"a1");
         let now = Now { instant: Instant(1_000_000), unix_ms: 1_700_000_000_000 };
+        let mut call = Call::new(&home, key, Arc::new(settings), now);
         let mut stage = Stage {
-            call: Call::new(&home, key, Arc::new(settings), now),
+            replica: call.write(),
+            call,
             home,
             key,
             now,
@@ -149,10 +153,8 @@ impl Stage {
     pub fn control(&mut self, control: Control) -> ControlAnswer {
         let to = Address::Call(self.key);
         let from = Address::Control(NodeId(1));
-        let mut out = Outbox::new(to);
-        self.call.handle(Envelope::ask(from, to, Thread(9), Letter::Control(Box::new(control))), self.now, &mut out);
         let mut answer = None;
-        for envelope in out.take() {
+        for envelope in self.step(Some(Envelope::ask(from, to, Thread(9), Letter::Control(Box::new(control))))) {
             match envelope.letter {
                 Letter::ControlAnswer(said) => answer = Some(*said),
                 _ => self.serve(envelope),
@@ -162,14 +164,8 @@ impl Stage {
     }
 
     pub fn describe(&mut self) -> Description {
-        let to = Address::Call(self.key);
-        let mut out = Outbox::new(to);
-        self.call.handle(
-            Envelope::ask(Address::Control(NodeId(1)), to, Thread(8), Letter::Describe),
-            self.now,
-            &mut out,
-        );
-        match out.take().pop().map(|envelope| envelope.letter) {
+        let ask = Envelope::ask(Address::Control(NodeId(1)), Address::Call(self.key), Thread(8), Letter::Describe);
+        match self.step(Some(ask)).pop().map(|envelope| envelope.letter) {
             Some(Letter::Described(description)) => *description,
             other => panic!("described as {other:?}"),
         }
@@ -181,13 +177,12 @@ impl Stage {
         while let Some(due) = self.call.deadline().filter(|due| *due <= end.instant) {
             let step = due.since(self.now.instant);
             self.now = self.now.after(step);
-            let mut out = Outbox::new(Address::Call(self.key));
-            self.call.wake(self.now, &mut out);
+            let posted = self.step(None);
             assert!(
-                self.call.deadline().is_none_or(|next| next > self.now.instant) || !out.is_empty(),
+                self.call.deadline().is_none_or(|next| next > self.now.instant) || !posted.is_empty(),
                 "wakes for nothing"
             );
-            for envelope in out.take() {
+            for envelope in posted {
                 self.serve(envelope);
             }
         }
@@ -235,14 +230,34 @@ impl Stage {
     }
 
     fn post(&mut self, envelope: Envelope) {
-        let mut out = Outbox::new(Address::Call(self.key));
-        out.open(envelope.to, Some(&envelope));
-        let before = heap::allocations();
-        self.call.handle(envelope, self.now, &mut out);
-        self.allocations += heap::allocations() - before;
-        for envelope in out.take() {
+        for envelope in self.step(Some(envelope)) {
             self.serve(envelope);
         }
+    }
+
+    /// A letter, or a wake-up, for the call; its replica has to do the very same.
+    fn step(&mut self, mail: Option<Envelope>) -> Vec<Envelope> {
+        let mut replica = self.restore();
+        let before = heap::allocations();
+        let posted = run(&mut self.call, mail.clone(), self.now);
+        self.allocations += heap::allocations() - before;
+        let again = run(&mut replica, mail.clone(), self.now);
+        assert!(again == posted, "the replica posts\n{again:#?}\ninstead of\n{posted:#?}");
+        if mail.is_some() {
+            // A letter that comes again, later, to a state that has not seen it: the same requests leave (rule R4).
+            let later = run(&mut self.restore(), mail, self.now.after(Duration::from_millis(300)));
+            assert_eq!(requests(&later), requests(&posted));
+        }
+        assert_eq!(replica.deadline(), self.call.deadline());
+        assert_eq!((replica.is_idle(), replica.is_quiet()), (self.call.is_idle(), self.call.is_quiet()));
+        self.replica = replica.write();
+        assert!(self.replica == self.call.write(), "the replica's state differs");
+        posted
+    }
+
+    /// The call as its standby goes on with it.
+    pub fn restore(&self) -> Call {
+        Call::restore(&self.home, self.key, self.call.settings.clone(), &self.replica).expect("it was saved by a call")
     }
 
     /// Plays the room that a letter goes to.
@@ -311,6 +326,29 @@ impl Stage {
     fn phone_at(&self, flow: &Flow) -> &'static str {
         self.phones.iter().find(|(_, own)| own.remote == flow.remote).map(|(name, _)| *name).expect("a known phone")
     }
+}
+
+fn run(call: &mut Call, mail: Option<Envelope>, now: Now) -> Vec<Envelope> {
+    let mut out = Outbox::new(Address::Call(call.identity.key));
+    match mail {
+        Some(mail) => {
+            out.open(mail.to, Some(&mail));
+            call.handle(mail, now, &mut out);
+        }
+        None => call.wake(now, &mut out),
+    }
+    out.take()
+}
+
+/// The SIP requests among these letters.
+fn requests(posted: &[Envelope]) -> Vec<&Message> {
+    fn request(envelope: &Envelope) -> Option<&Message> {
+        match &envelope.letter {
+            Letter::SipOut(sip) => Some(&sip.message).filter(|message| message.is_request()),
+            _ => None,
+        }
+    }
+    posted.iter().filter_map(request).collect()
 }
 
 fn media(ask: &MediaAsk) -> (String, MediaDone) {
