@@ -46,7 +46,7 @@ pub use hive::Hive;
 pub use home::Home;
 pub use letter::Letter;
 pub use machine::{Clock, Founder, Housing, Machine, Part, Post};
-pub use ownership::{GroupId, Table};
+pub use ownership::{GroupId, Ownership, Table};
 pub use parcel::Parcel;
 pub use reject::Reject;
 pub use time::{Instant, Now};

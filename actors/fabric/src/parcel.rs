@@ -23,6 +23,9 @@ pub enum Parcel {
     Ack { group: GroupId, epoch: Epoch, number: u64 },
     /// Standby → active: what I have is not what you have; start again.
     Again { group: GroupId, epoch: Epoch },
+    /// Active → standby or learner: behind record `number` of `from` these slots are a group of their own, with records
+    /// from 1.
+    Split { from: GroupId, number: u64, group: GroupId, epoch: Epoch, slots: Vec<u16> },
 }
 
 /// A step of a machine, as its standby keeps it.

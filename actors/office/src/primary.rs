@@ -1,0 +1,340 @@
+//! The active side of a group: numbers steps, sends them to standby and learner, holds effects until they are there.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use fabric::parcel::Record;
+use fabric::{Address, Envelope, Epoch, GroupId, Instant, NodeId, Parcel, Part, Thread};
+
+use crate::image::{Images, offset};
+
+/// A step of a machine, as its lodger hands it in.
+pub(crate) struct Step {
+    pub address: Address,
+    /// The clock that the machine lives by.
+    pub axis: Instant,
+    pub parts: Vec<Part>,
+    pub gone: bool,
+    pub asked: Vec<Envelope>,
+    pub answered: Vec<Thread>,
+    /// Letters for others than actors of the group.
+    pub effects: Vec<Envelope>,
+    pub receipts: Vec<u64>,
+}
+
+/// What a group that this node is active for consists of.
+#[derive(Debug)]
+pub(crate) struct Primary {
+    pub group: GroupId,
+    pub epoch: Epoch,
+    pub images: Images,
+    /// Number of the last record.
+    pub number: u64,
+    pub followers: Vec<Follower>,
+    held: VecDeque<Held>,
+    /// Effects up to this number have left.
+    released: u64,
+    /// Machines that still wait in their image, in reverse order.
+    pub dormant: Vec<Address>,
+    /// Since when the group is being handed over.
+    pub yielding: Option<Instant>,
+    /// Effects that left unprotected since the start.
+    pub unprotected: u64,
+}
+
+/// A node that gets the records.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    pub node: NodeId,
+    pub state: Filling,
+    pub acknowledged: u64,
+    /// It has everything and acknowledges in time: effects wait for it.
+    pub full: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Filling {
+    /// No session, or a broken one.
+    Away,
+    /// These addresses are still to be sent, the next one last.
+    Left {
+        order: Vec<Address>,
+        open: BTreeSet<Address>,
+    },
+    Done,
+}
+
+#[derive(Debug)]
+struct Held {
+    number: u64,
+    since: Instant,
+    effects: Vec<Envelope>,
+    receipts: Vec<u64>,
+}
+
+/// What may leave now.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    pub effects: Vec<Envelope>,
+    pub receipts: Vec<u64>,
+}
+
+/// Somebody to send a parcel to; `false` when it could not be taken.
+pub(crate) type Send<'a> = &'a mut dyn FnMut(NodeId, Parcel) -> bool;
+
+impl Primary {
+    pub fn new(group: GroupId, epoch: Epoch, images: Images) -> Primary {
+        let mut dormant = images.addresses();
+        dormant.reverse();
+        Primary {
+            group,
+            epoch,
+            images,
+            number: 0,
+            followers: Vec::new(),
+            held: VecDeque::new(),
+            released: 0,
+            dormant,
+            yielding: None,
+            unprotected: 0,
+        }
+    }
+
+    /// The nodes that are to get the records; a new one is filled.
+    pub fn set_followers(&mut self, nodes: &[NodeId], is_up: impl Fn(NodeId) -> bool, send: Send<'_>) {
+        self.followers.retain(|follower| nodes.contains(&follower.node));
+        for node in nodes {
+            if !self.followers.iter().any(|follower| follower.node == *node) {
+                let follower = Follower { node: *node, state: Filling::Away, acknowledged: 0, full: false };
+                self.followers.push(follower);
+                if is_up(*node) {
+                    self.fill(*node, send);
+                }
+            }
+        }
+    }
+
+    /// Begins to send everything to a node.
+    pub fn fill(&mut self, node: NodeId, send: Send<'_>) {
+        let (group, epoch) = (self.group, self.epoch);
+        let Some(follower) = self.followers.iter_mut().find(|follower| follower.node == node) else { return };
+        follower.full = false;
+        follower.acknowledged = 0;
+        if send(node, Parcel::FillStart { group, epoch }) {
+            let mut order = self.images.addresses();
+            order.reverse();
+            let open = order.iter().copied().collect();
+            follower.state = Filling::Left { order, open };
+        } else {
+            follower.state = Filling::Away;
+        }
+    }
+
+    /// The session with a node has ended. Effects still wait for it: until it is late, or the directors know.
+    pub fn lost(&mut self, node: NodeId) {
+        for follower in self.followers.iter_mut().filter(|follower| follower.node == node) {
+            follower.state = Filling::Away;
+        }
+    }
+
+    /// The directors know that the standby misses something: no effect needs to wait for one that is away.
+    pub fn stop_waiting(&mut self) {
+        for follower in self.followers.iter_mut().filter(|follower| matches!(follower.state, Filling::Away)) {
+            follower.full = false;
+        }
+    }
+
+    /// Whether any follower is being filled.
+    pub fn is_filling(&self) -> bool {
+        self.followers.iter().any(|follower| matches!(follower.state, Filling::Left { .. }))
+    }
+
+    /// Whether the next round has something to do.
+    pub fn is_busy(&self) -> bool {
+        !self.dormant.is_empty() || !self.held.is_empty() || self.is_filling() || self.yielding.is_some()
+    }
+
+    /// Sends the next images to followers that are filled, `bytes_max` to each.
+    pub fn fill_round(&mut self, bytes_max: usize, now: Instant, send: Send<'_>) {
+        let (group, epoch) = (self.group, self.epoch);
+        for follower in &mut self.followers {
+            let Filling::Left { order, open } = &mut follower.state else { continue };
+            let mut bytes = 0;
+            let mut broken = false;
+            while bytes < bytes_max
+                && let Some(address) = order.pop()
+            {
+                open.remove(&address);
+                let Some(image) = self.images.get(address) else { continue };
+                bytes += image.bytes() + RECORD_BYTES;
+                let record = Record {
+                    group,
+                    epoch,
+                    number: 0,
+                    address,
+                    axis: image.axis(now),
+                    parts: image.parts(),
+                    gone: false,
+                    asked: image.asked.clone(),
+                    answered: Vec::new(),
+                    effects: Vec::new(),
+                    released: self.released,
+                };
+                if !send(follower.node, Parcel::Record(Box::new(record))) {
+                    broken = true;
+                    break;
+                }
+            }
+            let end = order.is_empty();
+            if broken {
+                follower.state = Filling::Away;
+            } else if end {
+                let (number, sum) = (self.number, self.images.sum());
+                let sent = send(follower.node, Parcel::FillEnd { group, epoch, number, sum });
+                follower.state = if sent { Filling::Done } else { Filling::Away };
+            }
+        }
+    }
+
+    /// Takes a step: records it, and holds its effects while a follower is to have it first.
+    pub fn step(&mut self, step: Step, now: Instant, may_act: bool, send: Send<'_>) -> Released {
+        let Step { address, axis, mut parts, gone, asked, answered, effects, receipts } = step;
+        let known = self.images.get(address);
+        parts.retain(|part| known.is_none_or(|image| !image.has(part)));
+        let was_there = known.is_some();
+        if gone {
+            self.images.remove(address);
+        } else {
+            self.images.put(address, &parts);
+            let image = self.images.open(address);
+            image.offset = offset(axis, now);
+            image.note(&asked, &answered);
+        }
+        let changed = !parts.is_empty() || !asked.is_empty() || !answered.is_empty() || (gone && was_there);
+        // What changes nothing needs no record of its own: its effects wait for what came before.
+        if changed || !effects.is_empty() {
+            self.number += 1;
+            if !self.followers.is_empty() {
+                let record = Record {
+                    group: self.group,
+                    epoch: self.epoch,
+                    number: self.number,
+                    address,
+                    axis,
+                    parts,
+                    gone,
+                    asked,
+                    answered,
+                    effects: effects.clone(),
+                    released: self.released,
+                };
+                self.send_record(record, send);
+            }
+        }
+        if !effects.is_empty() || !receipts.is_empty() {
+            self.held.push_back(Held { number: self.number, since: now, effects, receipts });
+        }
+        self.release(may_act)
+    }
+
+    fn send_record(&mut self, record: Record, send: Send<'_>) {
+        for follower in &mut self.followers {
+            match &follower.state {
+                Filling::Away => continue,
+                // Its image follows anyway, and newer.
+                Filling::Left { open, .. } if open.contains(&record.address) => continue,
+                Filling::Left { .. } | Filling::Done => {}
+            }
+            if !send(follower.node, Parcel::Record(Box::new(record.clone()))) {
+                follower.state = Filling::Away;
+            }
+        }
+    }
+
+    /// A follower has everything up to `number`.
+    pub fn acknowledged(&mut self, node: NodeId, number: u64, may_act: bool) -> Released {
+        for follower in self.followers.iter_mut().filter(|follower| follower.node == node) {
+            if matches!(follower.state, Filling::Done) {
+                follower.acknowledged = follower.acknowledged.max(number);
+                // One that fell behind counts again once it has caught up.
+                follower.full |= follower.acknowledged >= self.number;
+            }
+        }
+        self.release(may_act)
+    }
+
+    /// What no full follower is missing any more.
+    pub fn release(&mut self, may_act: bool) -> Released {
+        let mut released = Released::default();
+        if !may_act {
+            return released;
+        }
+        let full = self.followers.iter().filter(|follower| follower.full);
+        let covered = full.map(|follower| follower.acknowledged).min().unwrap_or(u64::MAX);
+        let protected = covered != u64::MAX;
+        while self.held.front().is_some_and(|held| held.number <= covered) {
+            let Some(held) = self.held.pop_front() else { break };
+            self.released = self.released.max(held.number);
+            self.unprotected += if protected { 0 } else { held.effects.len() as u64 };
+            released.effects.extend(held.effects);
+            released.receipts.extend(held.receipts);
+        }
+        released
+    }
+
+    /// Effects wait too long: who keeps them waiting does not count until it has caught up (R1).
+    pub fn hurry(&mut self, now: Instant, patience: Duration) -> bool {
+        let Some(oldest) = self.held.front() else { return false };
+        if now.since(oldest.since) < patience {
+            return false;
+        }
+        let mut late = false;
+        for follower in self.followers.iter_mut().filter(|follower| follower.full) {
+            if follower.acknowledged < oldest.number {
+                follower.full = false;
+                late = true;
+            }
+        }
+        late
+    }
+
+    /// Whether a node has everything.
+    pub fn is_full(&self, node: NodeId) -> bool {
+        let has = |follower: &Follower| follower.full && matches!(follower.state, Filling::Done);
+        self.followers.iter().any(|follower| follower.node == node && has(follower))
+    }
+
+    /// Whether nothing is under way: what was handled is with `next`, and nothing was handled for `quiet`.
+    pub fn has_yielded(&self, next: NodeId, now: Instant, quiet: Duration) -> bool {
+        let quiet = self.yielding.is_some_and(|since| now.since(since) >= quiet);
+        let there =
+            |follower: &Follower| follower.node == next && follower.full && follower.acknowledged == self.number;
+        quiet && self.held.is_empty() && self.followers.iter().any(there)
+    }
+
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Gives the slots for which `moves` holds to another group, here and at the followers.
+    pub fn split(&mut self, group: GroupId, moves: impl Fn(Address) -> bool, slots: &[u16], send: Send<'_>) -> Primary {
+        let images = self.images.split(&moves);
+        let mut other = Primary::new(group, self.epoch, images);
+        let (asleep, awake) = self.dormant.iter().copied().partition(|address| moves(*address));
+        (other.dormant, self.dormant) = (asleep, awake);
+        for follower in &mut self.followers {
+            let mut its = Follower { node: follower.node, state: Filling::Away, acknowledged: 0, full: false };
+            if matches!(follower.state, Filling::Done) {
+                let (from, epoch, number) = (self.group, self.epoch, self.number);
+                if send(follower.node, Parcel::Split { from, number, group, epoch, slots: slots.to_vec() }) {
+                    (its.state, its.full) = (Filling::Done, follower.full);
+                }
+            }
+            other.followers.push(its);
+        }
+        other
+    }
+}
+
+/// What a record costs beside its parts, bytes.
+const RECORD_BYTES: usize = 100;
