@@ -2,19 +2,47 @@
 
 use std::time::Duration;
 
-use fabric::{Instant, Thread};
+use fabric::{Address, Instant, NodeId, Thread};
+use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
 
 /// Sessions of a call that a relay may still hold.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Chores {
     chores: Vec<Chore>,
 }
 
+/// Where the relays of a session are: an anchor of a balancer node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site(NodeId, u16);
+
+impl Site {
+    /// The site of an anchor's address.
+    pub fn of(anchor: Address) -> Site {
+        match anchor {
+            Address::Anchor(node, number) => Site(node, number),
+            other => unreachable!("{other:?} is no anchor"),
+        }
+    }
+
+    pub fn anchor(self) -> Address {
+        Address::Anchor(self.0, self.1)
+    }
+}
+
+/// A session on a relay; `relay` is `None` where the anchor is to find it by its call-id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub site: Site,
+    pub relay: Option<u16>,
+    pub generation: u16,
+}
+
 /// One session to delete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chore {
+    pub site: Site,
     /// `None`: the anchor is to find it by its call-id.
     pub relay: Option<u16>,
     /// Which of the call's sessions it is: part of the call-id.
@@ -26,7 +54,7 @@ pub struct Chore {
     state: State,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     /// To be tried from then on.
     Waiting(Instant),
@@ -36,12 +64,13 @@ enum State {
 
 impl Chores {
     /// Adds a session, to be deleted at once.
-    pub fn add(&mut self, relay: Option<u16>, generation: u16, tag: Box<str>, now: Instant, settings: &Settings) {
+    pub fn add(&mut self, session: Session, tag: Box<str>, now: Instant, settings: &Settings) {
+        let Session { site, relay, generation } = session;
         if self.chores.iter().any(|chore| chore.relay == relay && chore.generation == generation) {
             return;
         }
         let (pause, state) = (settings.delete_retry(), State::Waiting(now));
-        self.chores.push(Chore { relay, generation, tag, since: now, pause, state });
+        self.chores.push(Chore { site, relay, generation, tag, since: now, pause, state });
     }
 
     pub fn is_empty(&self) -> bool {

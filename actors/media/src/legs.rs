@@ -1,21 +1,23 @@
 //! Legs of a call and the offers between them.
 
 use fabric::letters::media::MediaProfile;
+use serde::{Deserialize, Serialize};
 
 /// What a media session remembers of its legs: their tags, and the last offer between each two.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Legs {
     legs: Vec<Leg>,
     offers: Vec<Offer>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Leg {
     number: u16,
     tag: Box<str>,
 }
 
 /// The last offer between two legs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     pub from: u16,
     pub to: u16,

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fabric::letters::control::Description;
 use fabric::letters::media::{MediaAsk, MediaDone, MediaStats, RelayAsk, RelayDone, RelayVerb};
-use fabric::{Address, Envelope, Fault, FaultKind, Home, Instant, Key, Letter, Machine, Now, Outbox, Thread, Trace};
+use fabric::{
+    Address, Envelope, Fault, FaultKind, Home, Instant, Key, Letter, Machine, Now, Outbox, Part, Thread, Trace,
+};
+use serde::{Deserialize, Serialize};
 use tracing::{debug, info};
 
-use crate::chores::Chores;
+use crate::chores::{Chores, Session, Site};
 use crate::legs::{Legs, Offer};
 use crate::prepare::{Prepared, prepare};
 use crate::settings::Settings;
@@ -18,7 +21,10 @@ use crate::settings::Settings;
 /// The media session of a call.
 pub struct Media {
     key: Key,
-    anchor: Address,
+    /// The anchor that has the session, or would get one.
+    site: Site,
+    /// The anchor of the node that this machine lives on now.
+    home: Site,
     settings: Arc<Settings>,
     /// Where the session is; `None` before the first offer and after its relay was lost.
     relay: Option<u16>,
@@ -39,6 +45,7 @@ pub struct Media {
 }
 
 /// An ask of the call, and where its answer goes.
+#[derive(Serialize, Deserialize)]
 struct Job {
     sender: Sender,
     ask: MediaAsk,
@@ -47,7 +54,7 @@ struct Job {
     again: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Sender {
     address: Address,
     thread: Thread,
@@ -55,6 +62,7 @@ struct Sender {
 }
 
 /// A job with its command under way.
+#[derive(Serialize, Deserialize)]
 struct Flight {
     job: Job,
     thread: Thread,
@@ -71,7 +79,7 @@ struct Step {
 }
 
 /// The call is over; the session goes as soon as the relay lets it.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Ending {
     /// Those who want the statistics, until when.
     waiting: Vec<(Sender, Instant)>,
@@ -84,7 +92,8 @@ impl Media {
     pub fn new(home: &Home, key: Key, settings: Arc<Settings>, now: Now) -> Media {
         Media {
             key,
-            anchor: home.anchor(),
+            site: Site::of(home.anchor()),
+            home: Site::of(home.anchor()),
             relay: None,
             generation: 0,
             answered: false,
@@ -102,8 +111,13 @@ impl Media {
 
     fn on_ask(&mut self, mail: &Envelope, ask: MediaAsk, now: Now, out: &mut Outbox) {
         let sender = Sender { address: mail.from, thread: mail.thread, trace: mail.trace };
+        if self.is_doing(sender, &ask) {
+            return;
+        }
         match ask {
             MediaAsk::End => self.on_end(sender, now, out),
+            // It went with everything else.
+            MediaAsk::Drop { .. } if self.ending.is_some() => answer(sender, *done(MediaDone::Dropped), out),
             _ if self.ending.is_some() => {
                 answer(sender, Letter::Returned(Fault::refused("media session has ended")), out);
             }
@@ -120,6 +134,15 @@ impl Media {
                 self.pump(now, out);
             }
         }
+    }
+
+    /// Whether this very ask is being worked on: the next owner of a call asks again what is open.
+    fn is_doing(&self, sender: Sender, ask: &MediaAsk) -> bool {
+        // A drop is answered before its command is.
+        let open = |job: &&Job| !matches!(job.ask, MediaAsk::Drop { .. });
+        let flight = self.flight.iter().map(|flight| &flight.job).filter(open);
+        let same = |job: &Job| job.sender == sender && job.ask == *ask;
+        sender.thread != Thread::NONE && self.queue.iter().chain(flight).any(same)
     }
 
     /// Works off the queue until something has to be waited for.
@@ -216,7 +239,7 @@ impl Media {
             replace: prepared.replace,
             keys: prepared.keys,
         };
-        out.ask(self.anchor, thread, Letter::RelayAsk(Box::new(ask)));
+        out.ask(self.site.anchor(), thread, Letter::RelayAsk(Box::new(ask)));
         let overdue = now.instant + self.settings.relay_deadline();
         self.flight = Some(Box::new(Flight { job, thread, overdue, lines: prepared.lines }));
     }
@@ -255,7 +278,8 @@ impl Media {
         let present = generation == self.generation && self.relay == Some(relayed.relay) && self.ending.is_none();
         if !relayed.sdp.is_empty() && !present {
             debug!(call = %self.key, relay = relayed.relay, "a session opened too late");
-            self.chores.add(Some(relayed.relay), generation, Box::default(), now.instant, &self.settings);
+            let session = Session { site: self.site, relay: Some(relayed.relay), generation };
+            self.chores.add(session, Box::default(), now.instant, &self.settings);
         }
     }
 
@@ -278,8 +302,10 @@ impl Media {
         let Flight { mut job, lines, .. } = flight;
         let lost = !matches!(fault.kind, FaultKind::Refused | FaultKind::Overload);
         let had_relay = self.relay.is_some();
+        // After a take-over the anchor may have been lost as well; the next one is tried.
+        let other = had_relay || self.site != self.home;
         match &job.ask {
-            MediaAsk::Offer { .. } if lost && had_relay && !job.again && self.ending.is_none() => {
+            MediaAsk::Offer { .. } if lost && other && !job.again && self.ending.is_none() => {
                 self.lose_relay(now);
                 job.again = true;
                 self.queue.push_front(job);
@@ -309,8 +335,10 @@ impl Media {
     fn lose_relay(&mut self, now: Now) {
         if let Some(relay) = self.relay.take() {
             info!(call = %self.key, relay, "relay lost");
-            self.chores.add(Some(relay), self.generation, Box::default(), now.instant, &self.settings);
+            let session = Session { site: self.site, relay: Some(relay), generation: self.generation };
+            self.chores.add(session, Box::default(), now.instant, &self.settings);
         }
+        self.site = self.home;
         self.generation = self.generation.wrapping_add(1);
         self.answered = false;
     }
@@ -327,10 +355,14 @@ impl Media {
     fn on_end(&mut self, sender: Sender, now: Now, out: &mut Outbox) {
         let untouched = self.next_thread == 1 && self.ending.is_none();
         let until = now.instant + self.settings.end_deadline();
-        self.ending.get_or_insert_default().waiting.push((sender, until));
+        let waiting = &mut self.ending.get_or_insert_default().waiting;
+        if !waiting.iter().any(|(other, _)| *other == sender) {
+            waiting.push((sender, until));
+        }
         if untouched {
             // Ended before anything began here: this machine may stand in for one that was lost, with its session.
-            self.chores.add(None, 0, Box::default(), now.instant, &self.settings);
+            let session = Session { site: self.site, relay: None, generation: 0 };
+            self.chores.add(session, Box::default(), now.instant, &self.settings);
         }
         self.begin_delete(now, out);
         self.chore(now, out);
@@ -347,7 +379,8 @@ impl Media {
         match self.relay.take() {
             Some(relay) => {
                 let tag = self.legs.first_tag().unwrap_or_default().into();
-                self.chores.add(Some(relay), self.generation, tag, now.instant, &self.settings);
+                let session = Session { site: self.site, relay: Some(relay), generation: self.generation };
+                self.chores.add(session, tag, now.instant, &self.settings);
             }
             None if !self.chores.wants_statistics() => self.tell_end(out),
             None => {}
@@ -382,7 +415,8 @@ impl Media {
         if self.flight.is_none()
             && let Some(relay) = self.relay.take()
         {
-            self.chores.add(Some(relay), self.generation, tag.into(), now.instant, &self.settings);
+            let session = Session { site: self.site, relay: Some(relay), generation: self.generation };
+            self.chores.add(session, tag.into(), now.instant, &self.settings);
         }
         self.begin_delete(now, out);
     }
@@ -405,7 +439,7 @@ impl Media {
                 replace: Vec::new(),
                 keys: Vec::new(),
             };
-            out.ask(self.anchor, thread, Letter::RelayAsk(Box::new(ask)));
+            out.ask(chore.site.anchor(), thread, Letter::RelayAsk(Box::new(ask)));
         }
     }
 
@@ -490,6 +524,10 @@ impl Machine for Media {
     fn is_quiet(&self) -> bool {
         self.flight.is_none() && self.queue.is_empty() && self.chores.is_empty()
     }
+
+    fn save(&mut self, _all: bool, parts: &mut Vec<Part>) {
+        parts.push(Part { name: "".into(), value: Some(self.write()) });
+    }
 }
 
 impl Media {
@@ -519,6 +557,8 @@ fn returned(fault: Fault) -> Box<Letter> {
 
 /// The caller's leg.
 const CALLER: u16 = 0;
+
+mod save;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,10 @@ fn ms(milliseconds: u64) -> Instant {
     Instant(milliseconds * 1_000)
 }
 
+fn session(relay: Option<u16>, generation: u16) -> Session {
+    Session { site: Site::of(Address::Anchor(NodeId(1), 0)), relay, generation }
+}
+
 fn settings() -> Settings {
     Settings { delete_retry_ms: 1_000, delete_age_max_s: 60, ..Settings::default() }
 }
@@ -11,8 +15,8 @@ fn settings() -> Settings {
 #[test]
 fn pauses_grow_to_a_limit_and_end_at_the_age() {
     let mut chores = Chores::default();
-    chores.add(Some(0), 0, "a".into(), ms(0), &settings());
-    chores.add(Some(0), 0, "b".into(), ms(0), &settings());
+    chores.add(session(Some(0), 0), "a".into(), ms(0), &settings());
+    chores.add(session(Some(0), 0), "b".into(), ms(0), &settings());
     assert_eq!(chores.len(), 1, "the same session once");
     assert!(chores.wants_statistics());
     let mut tries = Vec::new();
@@ -31,7 +35,7 @@ fn pauses_grow_to_a_limit_and_end_at_the_age() {
 #[test]
 fn an_ask_without_an_answer_counts_as_failed() {
     let mut chores = Chores::default();
-    chores.add(None, 3, "".into(), ms(0), &settings());
+    chores.add(session(None, 3), "".into(), ms(0), &settings());
     assert!(!chores.wants_statistics());
     chores.start(Thread(1), ms(0), ms(500)).unwrap();
     chores.overdue(ms(499), &settings());

@@ -15,17 +15,20 @@ use super::*;
 const CALL: Address = Address::Call(Key(7));
 
 /// A media session; each step gives back all letters that came out, as text.
-struct Bench {
-    media: Media,
+pub(super) struct Bench {
+    pub(super) media: Media,
+    /// The same session as its standby would have it: restored before every step, saved after it.
+    pub(super) replica: Bytes,
+    pub(super) home: Home,
     now: Now,
     out: Outbox,
     /// Commands sent: thread and what.
     sent: Vec<(Thread, RelayAsk)>,
-    thread: u64,
+    pub(super) thread: u64,
     start: Instant,
 }
 
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     bench_with(|_| {})
 }
 
@@ -35,7 +38,16 @@ fn bench_with(edit: impl Fn(&mut Settings)) -> Bench {
     let home = Home::new(NodeId(1), [9; 16], 1);
     let now = Now { instant: Instant(1_000_000), unix_ms: 1_800_000_000_000 };
     let media = Media::new(&home, Key(7), Arc::new(settings), now);
-    Bench { media, now, out: Outbox::new(Address::Media(Key(7))), sent: vec![], thread: 0, start: now.instant }
+    Bench {
+        replica: media.write(),
+        home,
+        media,
+        now,
+        out: Outbox::new(Address::Media(Key(7))),
+        sent: vec![],
+        thread: 0,
+        start: now.instant,
+    }
 }
 
 fn profile(leg: u16) -> MediaProfile {
@@ -47,11 +59,11 @@ fn sdp(lines: usize) -> Bytes {
     Bytes::from(format!("v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{media}"))
 }
 
-fn offer(from: u16, to: u16) -> MediaAsk {
+pub(super) fn offer(from: u16, to: u16) -> MediaAsk {
     MediaAsk::Offer { from_leg: from, to_leg: to, sdp: sdp(1), from_profile: profile(from), to_profile: profile(to) }
 }
 
-fn reply(from: u16, to: u16) -> MediaAsk {
+pub(super) fn reply(from: u16, to: u16) -> MediaAsk {
     MediaAsk::Answer { from_leg: from, to_leg: to, sdp: sdp(1), from_profile: profile(from), to_profile: profile(to) }
 }
 
@@ -60,7 +72,7 @@ fn no_lines() -> Vec<String> {
 }
 
 impl Bench {
-    fn ask(&mut self, ask: MediaAsk) -> Vec<String> {
+    pub(super) fn ask(&mut self, ask: MediaAsk) -> Vec<String> {
         self.thread += 1;
         let mut mail = Envelope::ask(CALL, self.out.me(), Thread(self.thread), Letter::MediaAsk(Box::new(ask)));
         mail.trace = Trace(self.thread);
@@ -68,7 +80,7 @@ impl Bench {
     }
 
     /// The anchor's answer to the last command.
-    fn done(&mut self, relay: u16) -> Vec<String> {
+    pub(super) fn done(&mut self, relay: u16) -> Vec<String> {
         let (thread, ask) = self.sent.last().expect("a command").clone();
         self.done_on(thread, &ask, relay)
     }
@@ -95,9 +107,33 @@ impl Bench {
     }
 
     fn handle(&mut self, mail: Envelope) -> Vec<String> {
-        self.out.open(mail.to, Some(&mail));
-        self.media.handle(mail, self.now, &mut self.out);
+        self.step(Some(mail));
         self.letters()
+    }
+
+    /// A letter, or a wake-up, for the session; its replica has to do the very same.
+    fn step(&mut self, mail: Option<Envelope>) {
+        let run = |media: &mut Media, out: &mut Outbox| {
+            out.open(Address::Media(Key(7)), mail.as_ref());
+            match mail.clone() {
+                Some(mail) => media.handle(mail, self.now, out),
+                None => media.wake(self.now, out),
+            }
+        };
+        let mut replica = self.restore();
+        let mut again = Outbox::new(self.out.me());
+        run(&mut replica, &mut again);
+        run(&mut self.media, &mut self.out);
+        assert_eq!(again.mail(), self.out.mail(), "what the replica posts");
+        assert_eq!(replica.deadline(), self.media.deadline());
+        assert_eq!((replica.is_idle(), replica.is_quiet()), (self.media.is_idle(), self.media.is_quiet()));
+        self.replica = replica.write();
+        assert!(self.replica == self.media.write(), "the replica's state differs");
+    }
+
+    /// The session as its standby goes on with it.
+    fn restore(&self) -> Media {
+        Media::restore(&self.home, Key(7), self.media.settings.clone(), &self.replica).expect("saved by a session")
     }
 
     /// Lets time pass without anybody answering; letters with the milliseconds since the start.
@@ -108,8 +144,7 @@ impl Bench {
             let Some(at) = self.media.deadline().filter(|at| *at <= end) else { break };
             assert!(step < 1_000, "wakes for ever");
             self.now = self.now.after(at.since(self.now.instant));
-            self.out.open(Address::Media(Key(7)), None);
-            self.media.wake(self.now, &mut self.out);
+            self.step(None);
             let at = self.now.instant.since(self.start).as_millis();
             seen.extend(self.letters().into_iter().map(|line| format!("{at} {line}")));
             if self.media.is_idle() {
@@ -156,7 +191,7 @@ impl Bench {
     }
 
     /// An answered call between legs 0 and 1 on relay 2; the next ask has thread 3.
-    fn answered(mut self) -> Bench {
+    pub(super) fn answered(mut self) -> Bench {
         assert_eq!(self.ask(offer(0, 1)), ["any Offer/0 t0>t1"]);
         assert_eq!(self.done(2), ["1 sdp new"]);
         assert_eq!(self.ask(reply(1, 0)), ["m2 Answer/0 t0>t1"]);

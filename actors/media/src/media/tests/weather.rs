@@ -98,8 +98,7 @@ impl Storm {
                 self.note(lines);
             }
             if self.b.media.deadline().is_some_and(|at| at <= self.b.now.instant) {
-                self.b.out.open(Address::Media(Key(7)), None);
-                self.b.media.wake(self.b.now, &mut self.b.out);
+                self.b.step(None);
                 let lines = self.b.letters();
                 self.note(lines);
             }
