@@ -21,6 +21,7 @@
 
 pub mod counters;
 pub mod flow;
+pub mod links;
 pub mod names;
 pub mod records;
 pub mod relay;
