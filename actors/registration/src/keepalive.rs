@@ -5,10 +5,11 @@ use std::time::Duration;
 use fabric::letters::flow::{Flow, SipOut};
 use fabric::letters::location::Binding;
 use fabric::{Address, Home, Instant, Key, LegToken, Letter, Now, Outbox};
+use serde::{Deserialize, Serialize};
 use sip::{Builder, Method, Name, parse_name_addr};
 
 /// The bindings of one registration that need it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeepAlive {
     /// Path of the bindings; the user part of its first URI is the flow token.
     path: Box<str>,
@@ -17,7 +18,7 @@ pub struct KeepAlive {
     sent: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Contact {
     uri: Box<str>,
     ends: Instant,

@@ -10,7 +10,8 @@ use fabric::letters::control::Description;
 use fabric::letters::flow::{SipIn, SipOut, Transport};
 use fabric::letters::location::{Bind, BindChange, Binding, Bound};
 use fabric::letters::subscriber::{Account, AccountAsk, Lock, Subscriber};
-use fabric::{Address, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Reject, Thread};
+use fabric::{Address, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Part, Reject, Thread};
+use serde::{Deserialize, Serialize};
 use sip::{Method, Name, Status, View};
 use tracing::debug;
 
@@ -41,6 +42,8 @@ impl Desk {
     }
 
     /// The digest server of this moment: counts were lost when the node started, so older nonces are stale (I26).
+    ///
+    /// `now` is on the clock that the machine lives by: one that has moved brings its counts and the clock they go back on.
     fn server(&self, now: Now) -> Server {
         self.server.clone().not_before(now.unix_ms.saturating_sub(now.instant.0 / 1_000))
     }
@@ -59,6 +62,7 @@ pub struct Registration {
 }
 
 /// A REGISTER that waits for an answer from inside.
+#[derive(Serialize, Deserialize)]
 struct Open {
     sip: SipIn,
     print: u64,
@@ -69,7 +73,7 @@ struct Open {
     outbound: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
     Account,
     Bind,
@@ -78,7 +82,7 @@ enum Stage {
 }
 
 /// How a retransmission is known, and answered: RFC 3261 17.2.2.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Last {
     print: u64,
     status: u16,
@@ -105,11 +109,17 @@ impl Registration {
     fn on_register(&mut self, sip: SipIn, now: Now, out: &mut Outbox) {
         let print = self.print(&sip);
         if let Some(open) = &self.open {
-            if open.print != print {
+            // What is older than the request in hand was sent before it: a copy that took its time.
+            if open.print == print || cseq_of(&sip) < cseq_of(&open.sip) {
+                return;
+            }
+            if open.stage != Stage::Tell {
                 let busy = Reject::new(Status::SERVER_INTERNAL_ERROR).header(Name::RetryAfter, "1");
                 self.send(&sip, reply::refusal(&sip.message.view(), &self.tag(out), &busy), out);
+                return;
             }
-            return;
+            // Only a copy of an answered request was in hand: its sender has the answer, or it would not go on.
+            self.open = None;
         }
         if self.last.status != 0 && self.last.print == print && self.remember > now.instant {
             return self.repeat(sip, print, now, out);
@@ -379,6 +389,10 @@ impl Machine for Registration {
     fn is_idle(&self) -> bool {
         self.open.is_none() && self.keep_alive.is_none() && self.remember == Instant::default()
     }
+
+    fn save(&mut self, _all: bool, parts: &mut Vec<Part>) {
+        parts.push(Part { name: "".into(), value: Some(self.write()) });
+    }
 }
 
 /// How long a retransmission may come after its request: timer J of RFC 3261 17.2.2, 64 times T1.
@@ -390,6 +404,10 @@ const BIND_BIT: u64 = 1;
 /// A thread that no earlier question of this address had, whichever machine lived there.
 fn thread(now: Now, stage: Stage) -> Thread {
     Thread((now.instant.0 << 3) + 2 + if stage == Stage::Tell { 4 } else { 0 })
+}
+
+fn cseq_of(sip: &SipIn) -> u32 {
+    sip.message.view().cseq().map(|cseq| cseq.number).unwrap_or_default()
 }
 
 /// The key of the machine that the outbox belongs to.
@@ -411,6 +429,8 @@ fn path_of(sip: &SipIn, view: &View<'_>) -> String {
     }
     path
 }
+
+mod save;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use fabric::NodeId;
 use super::*;
 use bench::*;
 
-mod bench;
+pub(crate) mod bench;
 
 #[test]
 fn a_first_register_is_challenged_and_forgotten() {
@@ -241,6 +241,27 @@ fn retransmissions_of_an_accepted_request_are_told_again() {
     assert_eq!(again.headers(Name::Require), ["outbound"]);
     assert_eq!(again.headers(Name::FlowTimer), ["120"]);
     assert_eq!(again.headers(Name::Path), [path()]);
+}
+
+/// Networks that deliver twice, and late: no copy of an earlier request disturbs a later one.
+#[test]
+fn late_copies_disturb_nobody() {
+    let mut bench = Bench::new(settings());
+    let first = Req::default();
+    let request = bench.answered(&first, 0);
+    let ask = bench.register(&request).one();
+    bench.register(&first).none();
+    let bind = bench.answer(&ask, alice()).one();
+    bench.register(&first).none();
+    assert_eq!(bench.answer(&bind, bound(&[])).one_reply().status(), 200);
+    // A copy of the answered request is being told again when the next one comes.
+    let tell = bench.register(&request).one();
+    let next = Req { cseq: 3, branch: "b3", ..bench.counted(&first, 0, &request, 2) };
+    bench.wait(1);
+    let ask = bench.register(&next).one();
+    bench.answer(&tell, alice()).none();
+    let bind = bench.answer(&ask, alice()).one();
+    assert_eq!(bench.answer(&bind, bound(&[])).one_reply().status(), 200);
 }
 
 #[test]

@@ -8,45 +8,47 @@ use sip::{Limits, Message};
 
 use super::*;
 
-pub(super) const CONTACT: &str = "Contact: <sip:alice@192.0.2.9:4711>\r\n";
+pub(crate) const CONTACT: &str = "Contact: <sip:alice@192.0.2.9:4711>\r\n";
 
 /// Both algorithms, as RFC 8760 would have it.
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings { digest: Policy { sha256: true, ..Policy::default() }, ..Settings::default() }
 }
 
 /// What the balancer writes.
-pub(super) fn path() -> String {
+pub(crate) fn path() -> String {
     format!("<sip:{}@198.51.100.1:5060;lr;ob>", Home::new(NodeId(1), [7; 16], 16).tokens.seal_flow(&flow()))
 }
 
-pub(super) struct Bench {
-    pub(super) desk: Arc<Desk>,
-    pub(super) machine: Registration,
-    pub(super) now: Now,
+pub(crate) struct Bench {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) machine: Registration,
+    /// The same machine as its standby would have it: restored before every step, saved after it.
+    pub(crate) replica: Bytes,
+    pub(crate) now: Now,
 }
 
 /// What came out.
-pub(super) struct Out(pub(super) Vec<Envelope>);
+pub(crate) struct Out(pub(crate) Vec<Envelope>);
 
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) message: Message,
-    pub(super) flow: Flow,
+pub(crate) struct Reply {
+    pub(crate) message: Message,
+    pub(crate) flow: Flow,
 }
 
 #[derive(Clone)]
-pub(super) struct Req {
-    pub(super) uri: &'static str,
-    pub(super) to: &'static str,
-    pub(super) call_id: &'static str,
-    pub(super) branch: &'static str,
-    pub(super) cseq: u32,
-    pub(super) fields: &'static str,
-    pub(super) auth: Option<String>,
-    pub(super) port: u16,
-    pub(super) nat: bool,
-    pub(super) transport: Transport,
+pub(crate) struct Req {
+    pub(crate) uri: &'static str,
+    pub(crate) to: &'static str,
+    pub(crate) call_id: &'static str,
+    pub(crate) branch: &'static str,
+    pub(crate) cseq: u32,
+    pub(crate) fields: &'static str,
+    pub(crate) auth: Option<String>,
+    pub(crate) port: u16,
+    pub(crate) nat: bool,
+    pub(crate) transport: Transport,
 }
 
 impl Default for Req {
@@ -67,7 +69,7 @@ impl Default for Req {
 }
 
 impl Req {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Req { uri, to, call_id, branch, cseq, fields, .. } = self;
         let auth = self.auth.as_ref().map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
         format!(
@@ -79,52 +81,75 @@ impl Req {
 }
 
 impl Bench {
-    pub(super) fn new(settings: Settings) -> Bench {
+    pub(crate) fn new(settings: Settings) -> Bench {
         let home = Home::new(NodeId(1), [7; 16], 16);
         let desk = Desk::new(&home, Arc::new(settings));
         let now = Now { instant: Instant(1_000_000_000), unix_ms: 1_700_000_000_000 };
-        Bench { machine: Registration::at(desk.clone()), desk, now }
+        let machine = Registration::at(desk.clone());
+        Bench { replica: machine.write(), machine, desk, now }
     }
 
-    pub(super) fn me(&self) -> Address {
+    pub(crate) fn me(&self) -> Address {
         Address::Registration(self.desk.home.keys.registration(b"c1"))
     }
 
-    pub(super) fn run(&mut self, mail: Envelope) -> Out {
-        let mut out = Outbox::new(self.me());
-        self.machine.handle(mail, self.now, &mut out);
-        Out(out.take())
+    pub(crate) fn run(&mut self, mail: Envelope) -> Out {
+        self.step(Some(mail))
     }
 
-    pub(super) fn sip(&mut self, message: Message, source: Flow, nat: bool) -> Out {
+    pub(crate) fn sip(&mut self, message: Message, source: Flow, nat: bool) -> Out {
         let path = Some(path().into());
         let sip = SipIn { message, source, token: None, nat, path };
         let mail = Envelope::new(source.balancer, self.me(), Letter::SipIn(Box::new(sip)));
         self.run(mail)
     }
 
-    pub(super) fn register(&mut self, request: &Req) -> Out {
+    pub(crate) fn register(&mut self, request: &Req) -> Out {
         let mut source = Flow { transport: request.transport, ..flow() };
         source.remote.set_port(request.port);
         self.sip(message(&request.text()), source, request.nat)
     }
 
-    pub(super) fn answer(&mut self, question: &Envelope, letter: Letter) -> Out {
+    pub(crate) fn answer(&mut self, question: &Envelope, letter: Letter) -> Out {
         self.run(question.answer(letter))
     }
 
-    pub(super) fn wake(&mut self) -> Out {
-        let mut out = Outbox::new(self.me());
-        self.machine.wake(self.now, &mut out);
-        Out(out.take())
+    pub(crate) fn wake(&mut self) -> Out {
+        self.step(None)
     }
 
-    pub(super) fn wait(&mut self, milliseconds: u64) {
+    /// A letter, or a wake-up, for the machine; its replica has to do the very same.
+    fn step(&mut self, mail: Option<Envelope>) -> Out {
+        let (me, now) = (self.me(), self.now);
+        let run = |machine: &mut Registration| {
+            let mut out = Outbox::new(me);
+            match mail.clone() {
+                Some(mail) => machine.handle(mail, now, &mut out),
+                None => machine.wake(now, &mut out),
+            }
+            out.take()
+        };
+        let mut replica = self.restore();
+        let posted = run(&mut self.machine);
+        assert_eq!(run(&mut replica), posted, "what the replica posts");
+        assert_eq!(replica.deadline(), self.machine.deadline());
+        assert_eq!((replica.is_idle(), replica.is_quiet()), (self.machine.is_idle(), self.machine.is_quiet()));
+        self.replica = replica.write();
+        assert!(self.replica == self.machine.write(), "the replica's state differs");
+        Out(posted)
+    }
+
+    /// The machine as its standby goes on with it.
+    pub(crate) fn restore(&self) -> Registration {
+        Registration::restore(self.desk.clone(), &self.replica).expect("saved by a registration")
+    }
+
+    pub(crate) fn wait(&mut self, milliseconds: u64) {
         self.now = self.now.after(Duration::from_millis(milliseconds));
     }
 
     /// The same request with the challenge answered by alice; 0 for SHA-256, 1 for MD5.
-    pub(super) fn answered(&mut self, request: &Req, algorithm: usize) -> Req {
+    pub(crate) fn answered(&mut self, request: &Req, algorithm: usize) -> Req {
         let plain = Req { auth: None, branch: "b0", ..request.clone() };
         let reply = self.register(&plain).one_reply();
         assert_eq!(reply.status(), 401);
@@ -134,7 +159,7 @@ impl Bench {
         Req { auth: Some(auth), cseq: request.cseq + 1, branch: "b2", ..request.clone() }
     }
 
-    pub(super) fn answered_with(&mut self, request: &Req, change: impl Fn(Challenge<'_>) -> Challenge<'_>) -> Req {
+    pub(crate) fn answered_with(&mut self, request: &Req, change: impl Fn(Challenge<'_>) -> Challenge<'_>) -> Req {
         let reply = self.register(request).one_reply();
         let value = reply.headers(Name::WwwAuthenticate).swap_remove(0);
         let challenge = change(Challenge::parse(value.as_bytes()).expect("a challenge"));
@@ -143,14 +168,14 @@ impl Bench {
     }
 
     /// Another request with the nonce that `earlier` answered, counted on.
-    pub(super) fn counted(&mut self, request: &Req, _algorithm: usize, earlier: &Req, nc: u32) -> Req {
+    pub(crate) fn counted(&mut self, request: &Req, _algorithm: usize, earlier: &Req, nc: u32) -> Req {
         let value = earlier.auth.clone().expect("credentials");
         let challenge = Challenge::parse(value.as_bytes()).expect("its parameters");
         let challenge = Challenge { qop_auth: true, ..challenge };
         Req { auth: Some(authorization(&challenge, request.uri, nc)), ..request.clone() }
     }
 
-    pub(super) fn accepted(&mut self, request: &Req) -> (Reply, Bound) {
+    pub(crate) fn accepted(&mut self, request: &Req) -> (Reply, Bound) {
         let ask = self.register(request).one();
         let bind = self.answer(&ask, alice()).one();
         let Letter::Bind(demand) = &bind.letter else { panic!("{bind:?}") };
@@ -163,7 +188,7 @@ impl Bench {
         (reply, Bound::Bindings(bindings))
     }
 
-    pub(super) fn accepted_with(&mut self, request: &Req, bindings: &[Binding]) {
+    pub(crate) fn accepted_with(&mut self, request: &Req, bindings: &[Binding]) {
         let ask = self.register(request).one();
         let bind = self.answer(&ask, alice()).one();
         assert_eq!(self.answer(&bind, bound(bindings)).one_reply().status(), 200);
@@ -171,16 +196,16 @@ impl Bench {
 }
 
 impl Out {
-    pub(super) fn one(mut self) -> Envelope {
+    pub(crate) fn one(mut self) -> Envelope {
         assert_eq!(self.0.len(), 1, "{:?}", self.0);
         self.0.remove(0)
     }
 
-    pub(super) fn none(self) {
+    pub(crate) fn none(self) {
         assert!(self.0.is_empty(), "{:?}", self.0);
     }
 
-    pub(super) fn one_reply(self) -> Reply {
+    pub(crate) fn one_reply(self) -> Reply {
         match self.one().letter {
             Letter::SipOut(sip) => {
                 assert!(sip.message.view().check().is_ok(), "{}", sip.message);
@@ -192,34 +217,34 @@ impl Out {
 }
 
 impl Reply {
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.message.status().map_or(0, Status::code)
     }
 
-    pub(super) fn start_line(&self) -> String {
+    pub(crate) fn start_line(&self) -> String {
         String::from_utf8_lossy(self.message.view().start_line()).into_owned()
     }
 
-    pub(super) fn headers(&self, name: Name) -> Vec<String> {
+    pub(crate) fn headers(&self, name: Name) -> Vec<String> {
         self.message.view().headers(name).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
     }
 }
 
-pub(super) fn authorization(challenge: &Challenge<'_>, uri: &str, nc: u32) -> String {
+pub(crate) fn authorization(challenge: &Challenge<'_>, uri: &str, nc: u32) -> String {
     let ha1 = Ha1::of("alice", "d.test", "secret");
     let answering = Answering { user: "alice", ha1: &ha1, method: "REGISTER", uri, nc, cnonce: "0a4f113b" };
     let chosen = [challenge.clone()];
     respond(choose(&chosen).expect("a challenge to answer"), &answering).expect("an answer")
 }
 
-pub(super) fn digest(user: &str, realm: &str, nonce: &str) -> String {
+pub(crate) fn digest(user: &str, realm: &str, nonce: &str) -> String {
     format!(
         "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"sip:d.test\", \
          response=\"00000000000000000000000000000000\", qop=auth, nc=00000001, cnonce=\"x\""
     )
 }
 
-pub(super) fn subscriber(change: impl Fn(&mut Subscriber)) -> Account {
+pub(crate) fn subscriber(change: impl Fn(&mut Subscriber)) -> Account {
     let ha1 = Ha1::of("alice", "d.test", "secret");
     let mut known = Subscriber {
         username: "alice".into(),
@@ -234,15 +259,15 @@ pub(super) fn subscriber(change: impl Fn(&mut Subscriber)) -> Account {
     Account::Subscriber(Arc::new(known))
 }
 
-pub(super) fn alice() -> Letter {
+pub(crate) fn alice() -> Letter {
     Letter::Account(subscriber(|_| {}))
 }
 
-pub(super) fn bound(bindings: &[Binding]) -> Letter {
+pub(crate) fn bound(bindings: &[Binding]) -> Letter {
     Letter::Bound(Box::new(Bound::Bindings(bindings.to_vec())))
 }
 
-pub(super) fn flow() -> Flow {
+pub(crate) fn flow() -> Flow {
     Flow {
         balancer: Address::Balancer(NodeId(1), 0),
         transport: Transport::Udp,
@@ -253,6 +278,6 @@ pub(super) fn flow() -> Flow {
     }
 }
 
-pub(super) fn message(text: &str) -> Message {
+pub(crate) fn message(text: &str) -> Message {
     Message::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::default()).expect("a message")
 }
