@@ -75,6 +75,28 @@ impl<C> Asks<C> {
         self.open.is_empty()
     }
 
+    /// What is still open with its thread and deadline, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Thread, Instant, &C)> {
+        self.open.iter().map(|ask| (ask.thread, ask.deadline, &ask.purpose))
+    }
+
+    /// The thread that the next question gets.
+    pub fn next(&self) -> Thread {
+        Thread(self.next)
+    }
+
+    /// Questions without any open, of which the next gets this thread: to be filled by `reopen`.
+    pub fn from_next(next: Thread) -> Asks<C> {
+        Asks { next: next.0.max(1), open: Vec::new() }
+    }
+
+    /// Puts a question back that was open on this thread before.
+    pub fn reopen(&mut self, thread: Thread, deadline: Instant, purpose: C) {
+        let place = self.open.partition_point(|ask| ask.thread < thread);
+        self.open.insert(place, Ask { thread, deadline, purpose });
+        self.next = self.next.max(thread.0.saturating_add(1));
+    }
+
     /// Gives spare memory back.
     pub fn shrink(&mut self) {
         self.open.shrink_to_fit();

@@ -26,6 +26,8 @@ pub enum Parcel {
     /// Active → standby or learner: behind record `number` of `from` these slots are a group of their own, with records
     /// from 1.
     Split { from: GroupId, number: u64, group: GroupId, epoch: Epoch, slots: Vec<u16> },
+    /// Active → standby or learner: effects of records up to this number have left, when no record says so soon.
+    Released { group: GroupId, epoch: Epoch, number: u64 },
 }
 
 /// A step of a machine, as its standby keeps it.

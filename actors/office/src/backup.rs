@@ -84,7 +84,7 @@ impl Backup {
     }
 
     /// Effects of records up to this number have left.
-    fn release(&mut self, number: u64) {
+    pub fn release(&mut self, number: u64) {
         while self.effects.front().is_some_and(|(held, _)| *held <= number) {
             self.effects.pop_front();
         }

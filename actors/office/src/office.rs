@@ -248,6 +248,16 @@ impl Office {
         }
     }
 
+    /// Sum over the images of each group held here: equal on both nodes of a pair when nothing is under way (I4).
+    pub fn sums(&self) -> BTreeMap<GroupId, u64> {
+        let inner = self.lock();
+        let sum = |seat: &Seat| match seat {
+            Seat::Active(primary) => primary.images.sum(),
+            Seat::Backup(backup) => backup.images.sum(),
+        };
+        inner.seats.iter().map(|(group, seat)| (*group, sum(seat))).collect()
+    }
+
     // For lodgers and their founder.
 
     pub(crate) fn defer(&self) -> Duration {
@@ -473,6 +483,11 @@ impl Office {
                     error!(group = group.0, number, "the replicas differ; they are sent again");
                     inner.counts.differences += 1;
                     self.links.send(from, Parcel::Again { group, epoch });
+                }
+            }
+            Parcel::Released { group, epoch, number } => {
+                if let Some(backup) = inner.backup(group, epoch, from) {
+                    backup.release(number);
                 }
             }
             Parcel::Split { from: old, number, group, epoch, slots } => {
@@ -812,6 +827,7 @@ impl Office {
             let rest = primary.dormant.len().saturating_sub(self.settings.revive_max);
             revive.extend(primary.dormant.split_off(rest).into_iter().rev());
             primary.fill_round(self.settings.fill_bytes_max, now, &mut |to, parcel| self.links.send(to, parcel));
+            primary.tell_released(&mut |to, parcel| self.links.send(to, parcel));
             if primary.hurry(now, self.settings.unprotected()) {
                 warn!(group = primary.group.0, "the standby does not acknowledge in time; going on unprotected");
             }

@@ -34,6 +34,8 @@ pub(crate) struct Primary {
     held: VecDeque<Held>,
     /// Effects up to this number have left.
     released: u64,
+    /// What the followers know of that.
+    told: u64,
     /// Machines that still wait in their image, in reverse order.
     pub dormant: Vec<Address>,
     /// Since when the group is being handed over.
@@ -94,6 +96,7 @@ impl Primary {
             followers: Vec::new(),
             held: VecDeque::new(),
             released: 0,
+            told: 0,
             dormant,
             yielding: None,
             unprotected: 0,
@@ -151,7 +154,8 @@ impl Primary {
 
     /// Whether the next round has something to do.
     pub fn is_busy(&self) -> bool {
-        !self.dormant.is_empty() || !self.held.is_empty() || self.is_filling() || self.yielding.is_some()
+        let untold = self.told < self.released && !self.followers.is_empty();
+        untold || !self.dormant.is_empty() || !self.held.is_empty() || self.is_filling() || self.yielding.is_some()
     }
 
     /// Sends the next images to followers that are filled, `bytes_max` to each.
@@ -192,6 +196,17 @@ impl Primary {
                 let (number, sum) = (self.number, self.images.sum());
                 let sent = send(follower.node, Parcel::FillEnd { group, epoch, number, sum });
                 follower.state = if sent { Filling::Done } else { Filling::Away };
+            }
+        }
+    }
+
+    /// Tells followers what has left, so that they do not post it again.
+    pub fn tell_released(&mut self, send: Send<'_>) {
+        if self.told < self.released {
+            self.told = self.released;
+            let (group, epoch, number) = (self.group, self.epoch, self.released);
+            for follower in self.followers.iter().filter(|follower| matches!(follower.state, Filling::Done)) {
+                send(follower.node, Parcel::Released { group, epoch, number });
             }
         }
     }
@@ -238,6 +253,7 @@ impl Primary {
     }
 
     fn send_record(&mut self, record: Record, send: Send<'_>) {
+        self.told = self.released;
         for follower in &mut self.followers {
             match &follower.state {
                 Filling::Away => continue,

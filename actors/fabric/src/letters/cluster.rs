@@ -46,13 +46,31 @@ pub struct Grant {
     pub granted: bool,
 }
 
-/// Whom a director has not heard for longer than a lease lasts; it grants them nothing until the table has changed or
-/// the leader says otherwise by beating the round.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a director hears of the nodes, told to the leading one every 50 ms; and the leader's answer to it.
+///
+/// Who is `silent` here gets no grant from this director any more. It gets one again only when the leader of the same
+/// term has answered a later round that says `heard`: so the leader may act on what it was told, however late it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silences {
+    /// Who says this.
     pub director: NodeId,
+    /// Start of the process that reports; the answer repeats it.
+    pub boot: u64,
     pub term: u64,
+    /// Number of the report since `boot`; the answer repeats it.
+    pub round: u64,
+    /// Not heard for longer than a lease lasts.
     pub silent: Vec<NodeId>,
+    /// Heard since, with the start of its process; in an answer: may be granted leases again.
+    pub heard: Vec<(NodeId, u64)>,
+    /// Those of them that are about to end.
+    pub leaving: Vec<NodeId>,
+    /// The reporter's journal was empty when it started, and still is.
+    pub fresh: bool,
+    /// Sum over the reporter's settings of members, pairs and sites.
+    pub settings: u64,
+    /// Only in the leader's answer: version of the table that it has decided.
+    pub answer: Option<u64>,
 }
 
 /// A piece of a director's Raft state, as the journal keeps it.
@@ -75,4 +93,8 @@ pub enum Order {
     MakeStandby { node: NodeId, group: Option<GroupId> },
     /// Let this node hold the addresses of a balancer site.
     HoldSite { site: NodeId, node: NodeId },
+    /// Make this node active for every group (or one) of its pairs although the present active node says nothing and the
+    /// directors may not, or cannot, replace it: the operator has seen that it is dead. Of two voters the one that is
+    /// left goes on alone after this.
+    Force { node: NodeId, group: Option<GroupId> },
 }
