@@ -31,6 +31,12 @@ pub(crate) struct Desk {
     last_letter: Instant,
 }
 
+/// What the letter was owed that a machine died of.
+struct Cause {
+    answer: Option<Envelope>,
+    receipt: u64,
+}
+
 enum Round {
     More,
     Rest,
@@ -99,8 +105,9 @@ impl RoomActor {
                 break;
             };
             rest -= 1;
-            let cause = (mail.thread != Thread::NONE && !matches!(mail.letter, Letter::Returned(_)))
-                .then(|| mail.answer(Letter::Kept));
+            let wants_answer = mail.thread != Thread::NONE && !matches!(mail.letter, Letter::Returned(_));
+            let cause = (wants_answer || mail.receipt != 0)
+                .then(|| Cause { answer: wants_answer.then(|| mail.answer(Letter::Kept)), receipt: mail.receipt });
             desk.out.open(address, Some(&mail));
             let step = guarded(|| tenant.machine().handle(mail, now, &mut desk.out));
             if let Err(why) = step {
@@ -176,15 +183,21 @@ impl RoomActor {
     }
 
     /// The machine has panicked: our own mistake, and it costs this machine only.
-    fn died(&self, desk: &mut Desk, cause: Option<Envelope>, why: String) -> Round {
+    fn died(&self, desk: &mut Desk, cause: Option<Cause>, why: String) -> Round {
         let address = desk.room.address;
         error!(kind = address.kind(), key = ?address.key(), why, "machine lost");
         self.exchange.totals.panics.add(1);
         desk.out.drain();
         desk.tenant = None;
-        if let Some(mut answer) = cause {
-            answer.letter = Letter::Returned(Fault::unavailable("machine lost"));
-            self.exchange.post_one(answer);
+        let by_letter = cause.is_some();
+        if let Some(Cause { answer, receipt }) = cause {
+            if let Some(desk) = &self.exchange.office {
+                desk.office.refused(&Envelope { receipt, ..Envelope::new(address, address, Letter::Kept) });
+            }
+            if let Some(mut answer) = answer {
+                answer.letter = Letter::Returned(Fault::unavailable("machine lost"));
+                self.exchange.post_one(answer);
+            }
         }
         if !desk.room.is_own() {
             let mut mailbox = desk.room.lock();
@@ -194,6 +207,10 @@ impl RoomActor {
         }
         for letter in desk.work.drain(..).chain(self.exchange.evict(&desk.room)) {
             self.exchange.post_one(letter);
+        }
+        // Its replica goes on, timers included; not if time alone kills it, which would have no end.
+        if by_letter && self.exchange.office.is_some() && address.slot().is_some() {
+            self.exchange.deliver(Envelope::new(address, address, Letter::Revive));
         }
         Round::Over
     }

@@ -5,12 +5,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fabric::letters::control::Description;
-use fabric::{Address, Clock, Envelope, Fault, FaultKind, Founder, Housing, Letter, NodeId, Post};
+use fabric::{Address, Clock, Envelope, Fault, FaultKind, Founder, Housing, Letter, NodeId, Parcel, Post};
+use office::Office;
 use ractor::ActorRuntime;
 use tokio::sync::oneshot;
 
 use crate::alarms;
 use crate::counters::Counters;
+use crate::desk::{self, Inside};
 use crate::room::{House, Room, Tenant};
 use crate::settings::Settings;
 use crate::supervisor::{Order, Supervisor};
@@ -48,15 +50,47 @@ impl std::error::Error for StartError {}
 impl Exchange {
     /// Opens an exchange with its alarm clock and supervisor. Must be called inside a tokio runtime.
     pub fn new(node: NodeId, founder: Arc<dyn Founder>, clock: Arc<dyn Clock>, settings: Settings) -> Exchange {
-        let inner = Arc::new(Inner::new(node, founder, clock, settings));
+        Exchange::open(Inner::new(node, founder, None, clock, settings))
+    }
+
+    /// The same for a node that is not alone: the office founds, routes, and gets its time here.
+    pub fn with_office(node: NodeId, office: Arc<Office>, clock: Arc<dyn Clock>, settings: Settings) -> Exchange {
+        Exchange::open(Inner::new(node, office.founder(), Some(office), clock, settings))
+    }
+
+    fn open(inner: Inner) -> Exchange {
+        let inner = Arc::new(inner);
         let (supervisor, _) = ActorRuntime::spawn_instant(None, Supervisor { exchange: inner.clone() }, ())
             .expect("an actor without a name cannot collide with another");
         for room in inner.hive_rooms() {
             supervisor.cast(Order::Start(room.clone(), None)).expect("the supervisor has just been started");
         }
         let clock = tokio::spawn(alarms::run(inner.clone()));
-        *inner.staff() = Staff { supervisor: Some(supervisor), clock: Some(clock) };
+        let office = inner.office.as_ref().map(|desk| {
+            desk.office.set_local(Arc::new(Inside(Arc::downgrade(&inner))));
+            tokio::spawn(desk::run(inner.clone()))
+        });
+        *inner.staff() = Staff { supervisor: Some(supervisor), clock: Some(clock), office };
         Exchange { inner }
+    }
+
+    /// A parcel for the office has come from another node.
+    pub fn receive(&self, from: NodeId, parcel: Parcel) {
+        let Some(desk) = &self.inner.office else { return };
+        // A table may ask for something at once.
+        let stirs = matches!(&parcel, Parcel::Mail { mail, .. } if matches!(mail.letter, Letter::Table(_)));
+        desk.office.receive(from, parcel, self.inner.clock.now());
+        if stirs {
+            desk.stir.notify_one();
+        }
+    }
+
+    /// A session with another node has begun or ended.
+    pub fn on_link(&self, node: NodeId, up: bool) {
+        if let Some(desk) = &self.inner.office {
+            desk.office.on_link(node, up, self.inner.clock.now());
+            desk.stir.notify_one();
+        }
     }
 
     /// Letters to `address` go to `port` from now on.
@@ -157,9 +191,7 @@ impl Exchange {
         }
         inner.stopping.store(true, Relaxed);
         let staff = std::mem::take(&mut *inner.staff());
-        if let Some(clock) = staff.clock {
-            clock.abort();
-        }
+        staff.clock.iter().chain(&staff.office).for_each(|task| task.abort());
         if let Some(supervisor) = staff.supervisor {
             supervisor.get_cell().stop_children(None);
             // An actor that does not stop in time is left to the runtime's end.

@@ -14,6 +14,10 @@
 //! heap and one task. A due deadline is always met before the next letter is handled, so that a room sees the same order of events under
 //! every host. A letter that cannot be delivered comes back as `Returned`, when it has a thread; otherwise it is dropped and counted.
 //!
+//! A node of a cluster opens its exchange with an office (`Exchange::with_office`): letters for keyed actors, for other
+//! nodes and for balancer sites ask it for their way first, machines are founded through it, and it is woken when it wants.
+//! A node that is alone pays nothing for any of this.
+//!
 //! The span `room` (DEBUG) stands around every batch. ractor opens spans of its own at INFO for every actor: a node's log
 //! filter should say `ractor=warn`.
 
@@ -22,6 +26,7 @@ mod alarms;
 mod asks;
 mod clock;
 mod counters;
+mod desk;
 mod exchange;
 mod room;
 mod settings;

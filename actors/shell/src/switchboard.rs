@@ -12,6 +12,7 @@ use fabric::{
     Address, Clock, Envelope, Fault, FaultKind, Founder, Hive, Housing, Instant, Key, Letter, Machine, NodeId, Outbox,
     Post, Thread,
 };
+use office::Office;
 use ractor::{ActorRef, ActorRuntime};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -21,6 +22,7 @@ use crate::actor::{Bell, RoomActor};
 use crate::alarms::Alarms;
 use crate::asks::OpenAsks;
 use crate::counters::{Counters, Totals};
+use crate::desk::Desk;
 use crate::room::{House, Mailbox, NEVER, Refused, Room, Tenant};
 use crate::settings::Settings;
 use crate::supervisor::Order;
@@ -33,8 +35,10 @@ pub(crate) struct Inner {
     pub totals: Totals,
     pub alarms: Alarms,
     runtime: Handle,
-    /// How calls, media sessions and registrations are housed, and the shards of those in hives.
-    keyed: [Quarters; 3],
+    /// What stands between this node and the others; `None` for a node that is alone.
+    pub office: Option<Desk>,
+    /// How calls, media sessions, registrations and location shards are housed, and the shards of those in hives.
+    keyed: [Quarters; 4],
     /// Residents and ports.
     pub seats: RwLock<FixedMap<Address, Seat>>,
     pub tables: Vec<Table>,
@@ -63,15 +67,24 @@ pub(crate) enum Seat {
 pub(crate) struct Staff {
     pub supervisor: Option<ActorRef<Order>>,
     pub clock: Option<JoinHandle<()>>,
+    pub office: Option<JoinHandle<()>>,
 }
 
 impl Inner {
-    pub fn new(node: NodeId, founder: Arc<dyn Founder>, clock: Arc<dyn Clock>, settings: Settings) -> Inner {
-        let keyed = [Address::Call(Key(0)), Address::Media(Key(0)), Address::Registration(Key(0))]
-            .map(|sample| quarters(&founder, sample, &settings));
+    pub fn new(
+        node: NodeId,
+        founder: Arc<dyn Founder>,
+        office: Option<Arc<Office>>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Inner {
+        let keyed =
+            [Address::Call(Key(0)), Address::Media(Key(0)), Address::Registration(Key(0)), Address::Location(0)]
+                .map(|sample| quarters(&founder, sample, &settings));
         Inner {
             node,
             founder,
+            office: office.map(Desk::new),
             clock,
             totals: Totals::new(),
             alarms: Alarms::default(),
@@ -107,20 +120,30 @@ impl Inner {
             self.totals.loops.add(1);
             return self.give_back(envelope, Fault::new(FaultKind::Loop, "letters go round"));
         }
-        let quarters = match envelope.to {
-            Address::Call(_) => &self.keyed[0],
-            Address::Media(_) => &self.keyed[1],
-            Address::Registration(_) => &self.keyed[2],
+        match &self.office {
+            Some(desk) if desk.wants(self.node, &envelope) => {
+                // Nothing of ours is locked here: the office may deliver other letters before it returns.
+                if let Some(envelope) = desk.route(envelope, self.clock.now()) {
+                    self.deliver(envelope);
+                }
+            }
+            _ => self.deliver(envelope),
+        }
+    }
+
+    /// Puts a letter into its room or port here, wherever else it might belong.
+    pub fn deliver(self: &Arc<Self>, envelope: Envelope) {
+        let (quarters, number) = match envelope.to {
+            Address::Call(key) => (&self.keyed[0], key.0),
+            Address::Media(key) => (&self.keyed[1], key.0),
+            Address::Registration(key) => (&self.keyed[2], key.0),
+            Address::Location(shard) => (&self.keyed[3], u128::from(shard)),
             Address::Nobody => return,
-            _ => &Quarters::Seat,
+            _ => (&Quarters::Seat, 0),
         };
         match quarters {
             Quarters::Own => self.post_own(envelope),
-            Quarters::Hive(rooms) => {
-                let key = envelope.to.key().unwrap_or_default();
-                let shard = (key.0 % rooms.len() as u128) as usize;
-                self.post_room(&rooms[shard], envelope);
-            }
+            Quarters::Hive(rooms) => self.post_room(&rooms[(number % rooms.len() as u128) as usize], envelope),
             Quarters::Seat => self.post_seat(envelope),
         }
     }
@@ -159,6 +182,8 @@ impl Inner {
             let room = read(table).get(&envelope.to).cloned();
             let room = match room {
                 Some(room) => room,
+                // Nobody is brought to life to be told to go.
+                None if matches!(envelope.letter, Letter::Retire) => return,
                 None => match self.found_own(table, &envelope) {
                     Ok(room) => room,
                     Err(fault) if fault.kind == FaultKind::Overload => {
@@ -295,6 +320,9 @@ impl Inner {
 
     fn give_back(self: &Arc<Self>, envelope: Envelope, fault: Fault) {
         debug!(to = ?envelope.to, letter = envelope.letter.kind(), fault = ?fault.kind, "undeliverable");
+        if let Some(desk) = &self.office {
+            desk.office.refused(&envelope);
+        }
         if envelope.thread == Thread::NONE || matches!(envelope.letter, Letter::Returned(_)) {
             self.totals.dropped.add(1);
             return;
@@ -369,18 +397,19 @@ fn quarters(founder: &Arc<dyn Founder>, sample: Address, settings: &Settings) ->
                 .map(|shard| {
                     let hive = Hive::new(founder.clone(), HiveSettings { machines_max: settings.hive_machines_max });
                     let (house, tenant) = (House::Hive(Box::default()), Tenant::Hive(Box::new(hive)));
-                    Arc::new(Room::new(with_key(sample, Key(shard)), house, settings.mailbox_letters_max, tenant))
+                    Arc::new(Room::new(shard_of(sample, shard), house, settings.mailbox_letters_max, tenant))
                 })
                 .collect(),
         ),
     }
 }
 
-fn with_key(sample: Address, key: Key) -> Address {
+fn shard_of(sample: Address, shard: u128) -> Address {
     match sample {
-        Address::Call(_) => Address::Call(key),
-        Address::Media(_) => Address::Media(key),
-        _ => Address::Registration(key),
+        Address::Call(_) => Address::Call(Key(shard)),
+        Address::Media(_) => Address::Media(Key(shard)),
+        Address::Location(_) => Address::Location(shard as u16),
+        _ => Address::Registration(Key(shard)),
     }
 }
 
