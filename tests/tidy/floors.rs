@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("media", 30),
     ("registration", 30),
     ("location", 30),
+    ("director", 30),
     ("shell", 40),
     ("ports", 40),
     ("roles", 40),
@@ -35,6 +36,9 @@ const FLOORS: &[(&str, u32)] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("rsip", &["sip"]),
     ("ractor", &["shell"]),
+    ("raft", &["director"]),
+    ("prost", &["director"]),
+    ("slog", &["director"]),
     ("rusqlite", &["ports"]),
     ("hickory-resolver", &["ports"]),
     ("nix", &["ports"]),
@@ -49,7 +53,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("ureq", &["tandem"]),
     ("indicatif", &["tandem", "simulations"]),
     ("siphasher", &["fabric", "auth"]),
-    ("postcard", &["fabric", "ports", "location"]),
+    ("lz4_flex", &["office"]),
+    ("postcard", &["fabric", "ports", "location", "director"]),
 ];
 
 /// Crates of ours and the names of what they depend on (not counting what only their tests use).

@@ -42,6 +42,8 @@ pub struct Record {
     pub axis: Instant,
     /// Changed parts.
     pub parts: Vec<Part>,
+    /// Places of those parts whose value is a patch upon the one before (`office`).
+    pub patches: Vec<u16>,
     /// The machine has ended.
     pub gone: bool,
     /// Questions that it has asked since, and those that were answered.

@@ -6,6 +6,7 @@ use fabric::parcel::Record;
 use fabric::{Envelope, Epoch, Instant, NodeId};
 
 use crate::image::{Images, offset};
+use crate::patch;
 
 /// What a standby or learner holds of a group.
 #[derive(Debug)]
@@ -61,7 +62,10 @@ impl Backup {
             return Taken::Gap;
         }
         let number = record.number;
-        self.apply(record, now);
+        if !self.apply(record, now) {
+            self.full = false;
+            return Taken::Gap;
+        }
         if number == 0 {
             return Taken::Quiet;
         }
@@ -69,11 +73,13 @@ impl Backup {
         if self.full { Taken::Ack(number) } else { Taken::Quiet }
     }
 
-    fn apply(&mut self, record: Record, now: Instant) {
-        let Record { number, address, axis, parts, gone, asked, answered, effects, released, .. } = record;
+    /// Whether the record fits what is here.
+    fn apply(&mut self, record: Record, now: Instant) -> bool {
+        let Record { number, address, axis, parts, patches, gone, asked, answered, effects, released, .. } = record;
         if gone {
             self.images.remove(address);
         } else {
+            let Some(parts) = patch::unfold(parts, &patches, self.images.get(address)) else { return false };
             self.images.put(address, &parts);
             let image = self.images.open(address);
             image.offset = offset(axis, now);
@@ -81,6 +87,7 @@ impl Backup {
         }
         self.release(released);
         self.effects.extend(effects.into_iter().map(|mail| (number, mail)));
+        true
     }
 
     /// Effects of records up to this number have left.

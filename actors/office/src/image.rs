@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use fabric::hash::{FixedMap, hash64};
+use crc32c::{crc32c, crc32c_append};
+use fabric::hash::FixedMap;
 use fabric::{Address, Envelope, Instant, Part, Thread, codec};
 
 /// A machine as its last record left it.
@@ -29,12 +30,16 @@ enum Parts {
 impl Image {
     /// Whether this part is in the image as it is.
     pub fn has(&self, part: &Part) -> bool {
-        let held = match &self.parts {
-            Parts::Whole(bytes) if part.name.is_empty() => Some(bytes),
-            Parts::Named(parts) => parts.get(&part.name),
+        self.value(&part.name) == part.value.as_ref()
+    }
+
+    /// The part of this name.
+    pub fn value(&self, name: &str) -> Option<&Bytes> {
+        match &self.parts {
+            Parts::Whole(bytes) if name.is_empty() => Some(bytes),
+            Parts::Named(parts) => parts.get(name),
             _ => None,
-        };
-        held == part.value.as_ref()
+        }
     }
 
     fn put(&mut self, part: &Part) {
@@ -135,12 +140,7 @@ impl Images {
         let image = self.all.entry(address).or_default();
         let mut change = 0u64;
         for part in parts {
-            let before = match &image.parts {
-                Parts::Whole(bytes) if part.name.is_empty() => Some(bytes),
-                Parts::Named(held) => held.get(&part.name),
-                _ => None,
-            };
-            if let Some(before) = before {
+            if let Some(before) = image.value(&part.name) {
                 change = change.wrapping_sub(weigh(address, &part.name, before));
             }
             if let Some(value) = &part.value {
@@ -179,6 +179,8 @@ impl Images {
     }
 }
 
+/// What a part adds to the sum; made to notice mistakes, not malice.
 fn weigh(address: Address, name: &str, value: &[u8]) -> u64 {
-    hash64(b"sum of an image.", &[&codec::encode_part(&address), name.as_bytes(), value])
+    let whose = crc32c_append(crc32c(&codec::encode_part(&address)), name.as_bytes());
+    u64::from(whose) << 32 | u64::from(crc32c_append(whose, value))
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `founding`, `lodger` | machines are hosted in a `Lodger`, which replicates every step; after a take-over they are restored |
 //! | `primary`, `backup`, `image` | the active and the standby side of a group of slots; what a machine looks like in a replica |
+//! | `patch` | what a changed part costs on the link |
 //! | `mail` | letters for other nodes, kept until they have had their effect and sent again to the next owner |
 //! | `lease` | whether the directors still count on this node |
-//! | `office` | one `Office` a node: routes, fences, obeys the table, beats |
+//! | `office` | one `Office` a node: what hosts and lodgers ask of it |
+//! | `post`, `parcels`, `seats`, `rounds` | where letters go; what links bring; what the table asks; what time brings |
 //!
 //! **Output commit.** A step of a replicated machine that posts anything with consequences is recorded first; letters to
 //! anybody outside its group of slots leave when the standby has acknowledged the record, or after
@@ -30,7 +32,12 @@ mod lease;
 mod lodger;
 mod mail;
 mod office;
+mod parcels;
+mod patch;
+mod post;
 mod primary;
+mod rounds;
+mod seats;
 mod settings;
 mod status;
 

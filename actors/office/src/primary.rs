@@ -7,6 +7,7 @@ use fabric::parcel::Record;
 use fabric::{Address, Envelope, Epoch, GroupId, Instant, NodeId, Parcel, Part, Thread};
 
 use crate::image::{Images, offset};
+use crate::patch;
 
 /// A step of a machine, as its lodger hands it in.
 pub(crate) struct Step {
@@ -178,6 +179,7 @@ impl Primary {
                     address,
                     axis: image.axis(now),
                     parts: image.parts(),
+                    patches: Vec::new(),
                     gone: false,
                     asked: image.asked.clone(),
                     answered: Vec::new(),
@@ -217,6 +219,12 @@ impl Primary {
         let known = self.images.get(address);
         parts.retain(|part| known.is_none_or(|image| !image.has(part)));
         let was_there = known.is_some();
+        let mut folded = parts.clone();
+        let patches = match gone || self.followers.is_empty() {
+            true => Vec::new(),
+            false => patch::fold(&mut folded, known),
+        };
+        let changed = !parts.is_empty() || !asked.is_empty() || !answered.is_empty() || (gone && was_there);
         if gone {
             self.images.remove(address);
         } else {
@@ -225,7 +233,6 @@ impl Primary {
             image.offset = offset(axis, now);
             image.note(&asked, &answered);
         }
-        let changed = !parts.is_empty() || !asked.is_empty() || !answered.is_empty() || (gone && was_there);
         // What changes nothing needs no record of its own: its effects wait for what came before.
         if changed || !effects.is_empty() {
             self.number += 1;
@@ -236,7 +243,8 @@ impl Primary {
                     number: self.number,
                     address,
                     axis,
-                    parts,
+                    parts: folded,
+                    patches,
                     gone,
                     asked,
                     answered,

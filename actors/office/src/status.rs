@@ -1,7 +1,11 @@
 //! What the office tells operators.
 
-use fabric::{Epoch, GroupId, NodeId};
+use std::collections::BTreeMap;
+
+use fabric::{Epoch, GroupId, NodeId, Now};
 use serde::Serialize;
+
+use crate::office::{Office, Seat};
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
@@ -63,4 +67,60 @@ pub struct Counts {
     /// Records written and received.
     pub records_out: u64,
     pub records_in: u64,
+}
+
+impl Office {
+    pub fn status(&self, now: Now) -> Status {
+        let inner = self.lock();
+        let me = self.home.node;
+        let groups = inner.table.groups.iter().map(|row| {
+            let seat = inner.seats.get(&row.group);
+            let (role, machines, dormant, held, number) = match seat {
+                Some(Seat::Active(primary)) => {
+                    let (machines, dormant) = (primary.images.len(), primary.dormant.len());
+                    ("active", machines, dormant, primary.held(), primary.number)
+                }
+                Some(Seat::Backup(backup)) => {
+                    let role = if row.learner == Some(me) { "learner" } else { "standby" };
+                    (role, backup.images.len(), 0, 0, backup.number)
+                }
+                None => ("none", 0, 0, 0, 0),
+            };
+            GroupStatus {
+                group: row.group,
+                pair: row.pair,
+                epoch: row.epoch,
+                active: row.active,
+                standby: row.standby,
+                full: row.full,
+                role,
+                machines,
+                dormant,
+                held,
+                number,
+            }
+        });
+        let left = inner.lease.until().since(now.instant);
+        let mut counts = inner.counts;
+        (counts.resent, counts.given_up) = (inner.outgoing.resent, inner.outgoing.given_up);
+        Status {
+            node: me,
+            version: inner.table.version,
+            lease_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            links: inner.sessions.iter().copied().collect(),
+            groups: groups.collect(),
+            counts,
+            warning: inner.table.warning.clone(),
+        }
+    }
+
+    /// Sum over the images of each group held here: equal on both nodes of a pair when nothing is under way (I4).
+    pub fn sums(&self) -> BTreeMap<GroupId, u64> {
+        let inner = self.lock();
+        let sum = |seat: &Seat| match seat {
+            Seat::Active(primary) => primary.images.sum(),
+            Seat::Backup(backup) => backup.images.sum(),
+        };
+        inner.seats.iter().map(|(group, seat)| (*group, sum(seat))).collect()
+    }
 }

@@ -100,3 +100,27 @@ fn replicas_that_differ_are_sent_again() {
     assert_eq!(a, b);
     assert_eq!(net.nodes[&B].office.status(net.at(B)).counts.differences, 0);
 }
+
+#[test]
+fn a_large_state_crosses_the_link_once() {
+    let (mut net, table) = protected();
+    let noise: String = (0u64..400).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 7) as u8 % 26)).collect();
+    for step in ["one", "two", "three", "four"] {
+        net.say(call(1), &format!("{noise}{noise}{step}"));
+    }
+    let bytes = |net: &Net| {
+        let records = net.seen.iter().filter_map(|(_, _, parcel)| match parcel {
+            Parcel::Record(record) => record.parts.iter().find_map(|part| part.value.as_ref().map(|value| value.len())),
+            _ => None,
+        });
+        records.collect::<Vec<_>>()
+    };
+    let bytes = bytes(&net);
+    assert!(bytes.first().is_some_and(|first| *first > 800), "{bytes:?}");
+    assert!(bytes.last().is_some_and(|last| *last < 100), "{bytes:?}");
+    net.pass(Duration::from_millis(10), &[]);
+    assert_eq!(net.nodes[&A].office.sums(), net.nodes[&B].office.sums());
+    net.kill(A);
+    net.table(&moved(&table, false));
+    assert!(net.seen_by(B, call(1)).ends_with("four"));
+}
