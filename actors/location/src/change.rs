@@ -31,10 +31,16 @@ pub enum Effect {
 
 /// Applies a demand to what is there; says how much has changed.
 ///
+/// A demand that has been met already by this very Call-ID and CSeq number changes nothing and is no error: it was posted
+/// twice because an answer was lost with its node.
+///
 /// Errors: `Reject` 500 when the REGISTER is not newer than what its Call-ID did before (10.3 steps 6 and 7),
 /// 403 when there would be too many contacts. `contents` is then to be thrown away.
 pub fn apply<'a>(contents: &mut Contents<'a>, bind: &'a Bind, rules: &Rules) -> Result<Effect, Reject> {
     contents.prune(rules.now);
+    if is_done(contents, bind, rules) {
+        return Ok(Effect::Nothing);
+    }
     let mut change = Change { contents, bind, rules, touched: Vec::new(), buried: false };
     let bindings = match &bind.change {
         BindChange::Fetch => false,
@@ -47,6 +53,32 @@ pub fn apply<'a>(contents: &mut Contents<'a>, bind: &'a Bind, rules: &Rules) -> 
         (false, true) => Effect::Tombstones,
         (false, false) => Effect::Nothing,
     })
+}
+
+/// Whether this demand was met before, to the letter; the end of a binding may differ by how long a repetition takes.
+// Deviation: 10.3 step 7 refuses it. A client cannot do so, its registration knows its retransmissions.
+fn is_done(contents: &Contents<'_>, bind: &Bind, rules: &Rules) -> bool {
+    let call_id = hash_of(&bind.call_id, rules);
+    let buried =
+        || contents.tombstones.iter().any(|tombstone| tombstone.call_id == call_id && tombstone.cseq == bind.cseq);
+    let set = |entry: &Entry<'_>, new: &Entry<'_>| {
+        let apart_ms = entry.ends.expires_ms(rules.now).abs_diff(new.ends.expires_ms(rules.now));
+        entry.call_id == &*bind.call_id
+            && entry.cseq == bind.cseq
+            && apart_ms <= REPEATED_MS
+            && *entry == Entry { ends: entry.ends, ..*new }
+    };
+    match &bind.change {
+        BindChange::Fetch | BindChange::Remove(_) => false,
+        BindChange::RemoveAll => contents.entries.iter().all(Entry::is_permanent) && buried(),
+        BindChange::Contacts(contacts) => {
+            let done = |binding: &Binding| match Entry::of(binding, rules.now) {
+                Some(new) => contents.entries.iter().any(|entry| set(entry, &new)),
+                None => !contents.entries.iter().any(|entry| is_same(entry, binding)) && buried(),
+            };
+            !contacts.is_empty() && contacts.iter().all(done)
+        }
+    }
 }
 
 struct Change<'c, 'a> {
@@ -209,9 +241,17 @@ impl<'a> Change<'_, 'a> {
     }
 
     fn hash(&self, call_id: &str) -> u64 {
-        hash64(&self.rules.secret, &[b"tombstone", call_id.as_bytes()])
+        hash_of(call_id, self.rules)
     }
 }
+
+/// A Call-ID as tombstones name it.
+fn hash_of(call_id: &str, rules: &Rules) -> u64 {
+    hash64(&rules.secret, &[b"tombstone", call_id.as_bytes()])
+}
+
+/// How far apart the ends of a binding may be in a demand and its repetition, milliseconds: timer F, and clocks that differ.
+const REPEATED_MS: u64 = 40_000;
 
 /// Most tombstones of one address-of-record, count; the oldest gives way.
 const TOMBSTONES_MAX: usize = 16;

@@ -7,9 +7,13 @@ use std::time::Duration;
 use fabric::letter::undeliverable;
 use fabric::letters::control::{Control, ControlAnswer, Description};
 use fabric::letters::location::{Binding, Bound, StoredBindings};
-use fabric::{Address, Asks, Envelope, Fault, FaultKind, Home, Instant, Letter, Machine, Now, Outbox, Reject, Thread};
+use fabric::{
+    Address, Asks, Envelope, Fault, FaultKind, Home, Instant, Letter, Machine, Now, Outbox, Part, Reject, Thread,
+};
 use sip::Status;
 use tracing::{debug, warn};
+
+use save::Unsaved;
 
 use crate::Settings;
 use crate::change::{Effect, Rules, apply};
@@ -25,6 +29,8 @@ pub struct Location {
     shelf: Shelf,
     asks: Asks<Ask>,
     counts: Counts,
+    /// What a replica does not have yet; `None` where there is no replica.
+    unsaved: Option<Box<Unsaved>>,
 }
 
 enum Phase {
@@ -66,7 +72,21 @@ struct Counts {
 impl Location {
     pub fn new(home: &Home, shard: u16, settings: Arc<Settings>) -> Location {
         let counts = Counts::default();
-        Location { home: *home, shard, settings, phase: Phase::New, shelf: Shelf::new(), asks: Asks::new(), counts }
+        Location {
+            home: *home,
+            shard,
+            settings,
+            phase: Phase::New,
+            shelf: Shelf::new(),
+            asks: Asks::new(),
+            counts,
+            unsaved: None,
+        }
+    }
+
+    /// The same, of which `save` will be asked for what has changed.
+    pub fn replicated(self) -> Location {
+        Location { unsaved: Some(Box::default()), ..self }
     }
 
     fn start(&mut self, now: Now, out: &mut Outbox) {
@@ -90,6 +110,7 @@ impl Location {
             let entries: Vec<_> = one.bindings.iter().filter_map(|binding| Entry::of(binding, now)).collect();
             let contents = Contents { entries, tombstones: Vec::new() };
             if !contents.is_empty() && self.has_room(&one.aor) {
+                self.touch(&one.aor);
                 self.shelf.put(Record::pack(&one.aor, &contents), contents.earliest_ms());
             }
         }
@@ -146,6 +167,9 @@ impl Location {
         let Letter::Bind(bind) = &mail.letter else {
             return;
         };
+        if self.write_of(&bind.aor).is_some() {
+            self.touch(&bind.aor);
+        }
         if let Some(write) = self.write_of(&bind.aor) {
             match write.waiting.len() < WAITING_MAX {
                 true => write.waiting.push_back(mail),
@@ -162,7 +186,9 @@ impl Location {
         if effect != Effect::Bindings {
             let bound = Bound::Bindings(contents.bindings(now));
             if effect == Effect::Tombstones && self.has_room(&bind.aor) {
-                self.shelf.put(Record::pack(&bind.aor, &contents), contents.earliest_ms());
+                let (record, due_ms) = (Record::pack(&bind.aor, &contents), contents.earliest_ms());
+                self.shelf.put(record, due_ms);
+                self.touch(&bind.aor);
             }
             out.answer(&mail, Letter::Bound(Box::new(bound)));
             return;
@@ -176,6 +202,7 @@ impl Location {
             return;
         }
         let stored = StoredBindings { aor: bind.aor.clone(), bindings: contents.bindings(now) };
+        self.touch(&bind.aor);
         if self.settings.durable_before_answer {
             let write = Write { record, asker: mail.from, thread: mail.thread, waiting: VecDeque::new() };
             let thread = self.asks.open(Ask::Keep(Box::new(write)), now.instant, millis(self.settings.keep_timeout_ms));
@@ -198,6 +225,7 @@ impl Location {
         let Some(Ask::Keep(write)) = self.asks.close(thread) else {
             return;
         };
+        self.touch(write.record.aor());
         let bindings = write.record.contents().bindings(now);
         self.put(write.record, now);
         self.counts.changed += 1;
@@ -208,6 +236,7 @@ impl Location {
     /// The change did not become durable: it never happened, and its asker learns why.
     fn keep_failed(&mut self, write: Write, fault: Fault, now: Now, out: &mut Outbox) {
         self.counts.faults += 1;
+        self.touch(write.record.aor());
         debug!(shard = self.shard, what = %fault.what, "bindings not kept");
         if write.thread != Thread::NONE {
             out.ask(write.asker, write.thread, Letter::Returned(fault));
@@ -242,9 +271,17 @@ impl Location {
                 continue;
             };
             let mut contents = record.contents();
+            // The alarm of a binding that was refreshed since says nothing: what has ended ends with its own.
+            let due_ms = contents.earliest_ms();
+            if due_ms.is_none_or(|due_ms| due_ms.div_ceil(1_000).saturating_mul(1_000) > now_ms(now)) {
+                let record = record.clone();
+                self.shelf.put(record, due_ms);
+                continue;
+            }
             let ended = contents.prune(now);
             let bindings = if ended { contents.bindings(now) } else { Vec::new() };
             let packed = (!contents.is_empty()).then(|| (Record::pack(&aor, &contents), contents.earliest_ms()));
+            self.touch(&aor);
             match packed {
                 Some((record, due_ms)) => self.shelf.put(record, due_ms),
                 None => self.shelf.remove(&aor),
@@ -261,13 +298,12 @@ impl Location {
 
     fn put(&mut self, record: Record, now: Now) {
         let mut contents = record.contents();
+        // What has ended meanwhile is ended by its alarm, which tells the store.
+        let due_ms = contents.earliest_ms();
         contents.prune(now);
         match contents.is_empty() {
             true => self.shelf.remove(record.aor()),
-            false => {
-                let due_ms = contents.earliest_ms();
-                self.shelf.put(record, due_ms);
-            }
+            false => self.shelf.put(record, due_ms),
         }
     }
 
@@ -365,6 +401,10 @@ impl Machine for Location {
     fn is_idle(&self) -> bool {
         false
     }
+
+    fn save(&mut self, all: bool, parts: &mut Vec<Part>) {
+        self.write(all, parts);
+    }
 }
 
 /// Most demands on one address-of-record that wait for a change of it to become durable, count.
@@ -373,6 +413,8 @@ const WAITING_MAX: usize = 16;
 fn millis(milliseconds: u32) -> Duration {
     Duration::from_millis(u64::from(milliseconds))
 }
+
+mod save;
 
 #[cfg(test)]
 mod tests;

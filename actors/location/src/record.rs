@@ -62,7 +62,7 @@ impl Ends {
     pub fn expires_ms(self, now: Now) -> u64 {
         match self {
             Ends::NEVER => u64::MAX,
-            Ends(at_ms) => (now.unix_ms + at_ms).saturating_sub(now_ms(now)),
+            Ends(at_ms) => now.unix_ms.saturating_add(at_ms).saturating_sub(now_ms(now)),
         }
     }
 
@@ -155,6 +155,19 @@ impl Record {
     pub fn contents(&self) -> Contents<'_> {
         let (_, entries, tombstones): (&str, _, _) = postcard::from_bytes(&self.0).expect("packed by us");
         Contents { entries, tombstones }
+    }
+
+    /// What stands behind the address-of-record in the packed form.
+    pub fn tail(&self) -> &[u8] {
+        postcard::take_from_bytes::<&str>(&self.0).expect("packed by us").1
+    }
+
+    /// A record out of what `tail` gave elsewhere; `None` when it cannot be read.
+    pub fn join(aor: &str, tail: &[u8]) -> Option<Record> {
+        let mut bytes = postcard::to_allocvec(aor).expect("a text has no unserialisable part");
+        bytes.extend_from_slice(tail);
+        postcard::from_bytes::<(&str, Vec<Entry<'_>>, Vec<Tombstone>)>(&bytes).ok()?;
+        Some(Record(bytes.into_boxed_slice()))
     }
 
     /// Bytes of the packed form.

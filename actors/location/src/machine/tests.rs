@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use fabric::NodeId;
 use fabric::letters::location::BindChange;
@@ -45,7 +47,7 @@ fn changes_of_one_address_of_record_wait_for_each_other() {
     let mut shard = Bench::open(Settings::default());
     let first = shard.post(1, bind("alice@d", "x", 1, "sip:a@h1", 3_600)).one();
     shard.post(2, bind("alice@d", "y", 1, "sip:b@h2", 3_600)).none();
-    shard.post(3, bind("alice@d", "x", 1, "sip:a@h1", 3_600)).none();
+    shard.post(3, bind("alice@d", "x", 1, "sip:a@h1", 1_800)).none();
     let other = shard.post(4, bind("bob@d", "z", 1, "sip:c@h3", 3_600)).one();
     let [bound, second] = shard.answer(&first, Letter::Kept).all();
     assert_eq!((bound.thread, contacts(&bound.letter)), (Thread(1), vec!["sip:a@h1".to_owned()]));
@@ -246,7 +248,8 @@ fn random_histories() {
                 let word = if chance(8) == 0 { fault } else { Letter::Kept };
                 answer = shard.answer(&answer, word).one();
             }
-            if matches!(&answer.letter, Letter::Bound(bound) if matches!(**bound, Bound::Bindings(_))) {
+            let taken = matches!(&answer.letter, Letter::Bound(bound) if matches!(**bound, Bound::Bindings(_)));
+            if taken && cseq != phones[phone].1 {
                 assert!(cseq > phones[phone].1, "seed {seed}, step {step}: an older request was taken");
                 phones[phone].1 = cseq;
                 phones[phone].2 = (lifetime_s > 0).then(|| shard.now.unix_ms + lifetime_s * 1_000);
@@ -268,35 +271,42 @@ fn random_histories() {
 
 const ASKER: Address = Address::Registration(fabric::Key(42));
 
-struct Bench {
-    machine: Location,
-    now: Now,
+pub(super) struct Bench {
+    pub(super) machine: Location,
+    /// The parts that a standby has by now: the shard is restored from them before every step.
+    pub(super) replica: BTreeMap<Box<str>, bytes::Bytes>,
+    pub(super) now: Now,
 }
 
 /// What came out.
-struct Out(Vec<Envelope>);
+pub(super) struct Out(pub(super) Vec<Envelope>);
 
 impl Out {
-    fn all<const N: usize>(self) -> [Envelope; N] {
+    pub(super) fn all<const N: usize>(self) -> [Envelope; N] {
         self.0.try_into().unwrap_or_else(|mail| panic!("not {N} letters: {mail:?}"))
     }
-    fn one(self) -> Envelope {
+    pub(super) fn one(self) -> Envelope {
         let [one] = self.all();
         one
     }
-    fn none(self) {
+    pub(super) fn none(self) {
         let [] = self.all();
     }
 }
 
 impl Bench {
-    fn new(settings: Settings) -> Bench {
+    pub(super) fn new(settings: Settings) -> Bench {
         let home = Home::new(NodeId(1), [7; 16], 16);
         let now = Now { instant: Instant(1_000_000), unix_ms: 1_700_000_000_000 };
-        Bench { machine: Location::new(&home, 3, Arc::new(settings)), now }
+        let machine = Location::new(&home, 3, Arc::new(settings)).replicated();
+        let mut bench = Bench { machine, replica: BTreeMap::new(), now };
+        let mut parts = Vec::new();
+        bench.machine.save(false, &mut parts);
+        bench.keep(parts);
+        bench
     }
 
-    fn open(settings: Settings) -> Bench {
+    pub(super) fn open(settings: Settings) -> Bench {
         let mut bench = Bench::new(settings);
         let load = bench.wake().one();
         bench.answer(&load, Letter::LoadedBindings(Arc::default())).none();
@@ -304,27 +314,78 @@ impl Bench {
     }
 
     fn run(&mut self, mail: Envelope) -> Out {
-        let mut out = Outbox::new(Address::Location(3));
-        self.machine.handle(mail, self.now, &mut out);
-        Out(out.take())
+        self.step(Some(mail))
     }
 
-    fn post(&mut self, thread: u64, letter: Letter) -> Out {
+    pub(super) fn post(&mut self, thread: u64, letter: Letter) -> Out {
         self.run(Envelope::ask(ASKER, Address::Location(3), Thread(thread), letter))
     }
 
-    fn answer(&mut self, question: &Envelope, letter: Letter) -> Out {
+    pub(super) fn answer(&mut self, question: &Envelope, letter: Letter) -> Out {
         assert_eq!(question.to, Address::Store(NodeId(1)));
         self.run(question.answer(letter))
     }
 
-    fn wake(&mut self) -> Out {
-        let mut out = Outbox::new(Address::Location(3));
-        self.machine.wake(self.now, &mut out);
-        Out(out.take())
+    pub(super) fn wake(&mut self) -> Out {
+        self.step(None)
     }
 
-    fn wait(&mut self, milliseconds: u64) {
+    /// A letter, or a wake-up, for the shard; its replica has to do the very same.
+    fn step(&mut self, mail: Option<Envelope>) -> Out {
+        let run = |machine: &mut Location| {
+            let mut out = Outbox::new(Address::Location(3));
+            match mail.clone() {
+                Some(mail) => machine.handle(mail, self.now, &mut out),
+                None => machine.wake(self.now, &mut out),
+            }
+            out.take()
+        };
+        let mut replica = self.restore();
+        let (posted, again) = (run(&mut self.machine), run(&mut replica));
+        // What a shard tells of itself it counts since it was founded or restored.
+        if !mail.is_some_and(|mail| mail.letter == Letter::Describe) {
+            assert_eq!(again, posted, "what the replica posts");
+        }
+        // Alarms that no longer matter are not kept for a standby: it may want to be woken later.
+        let late = |machine: &Location| machine.deadline().unwrap_or(Instant(u64::MAX));
+        assert!(
+            late(&replica) >= late(&self.machine),
+            "{:?} {:?} {:?} {posted:?}",
+            self.now,
+            replica.deadline(),
+            self.machine.deadline()
+        );
+        let mut parts = Vec::new();
+        self.machine.save(false, &mut parts);
+        self.keep(parts);
+        for machine in [&mut self.machine, &mut replica] {
+            let mut all = Vec::new();
+            machine.save(true, &mut all);
+            let all: BTreeMap<_, _> =
+                all.into_iter().map(|part| (part.name, part.value.expect("all are there"))).collect();
+            assert_eq!(all, self.replica, "what has changed makes the whole");
+        }
+        Out(posted)
+    }
+
+    fn keep(&mut self, parts: Vec<Part>) {
+        for part in parts {
+            match part.value {
+                Some(value) => self.replica.insert(part.name, value),
+                None => self.replica.remove(&part.name),
+            };
+        }
+    }
+
+    /// The shard as its standby goes on with it.
+    pub(super) fn restore(&self) -> Location {
+        let part = |(name, value): (&Box<str>, &bytes::Bytes)| Part { name: name.clone(), value: Some(value.clone()) };
+        let parts: Vec<Part> = self.replica.iter().map(part).collect();
+        Location::restore(&self.machine.home, 3, self.machine.settings.clone(), &parts, self.now)
+            .expect("saved by a shard")
+    }
+
+    pub(super) fn wait(&mut self, milliseconds: u64) {
         self.now = self.now.after(Duration::from_millis(milliseconds));
     }
 
@@ -334,7 +395,7 @@ impl Bench {
         self.wake()
     }
 
-    fn register(&mut self, aor: &str, call_id: &str, cseq: u32, contact: &str, lifetime_s: u64) {
+    pub(super) fn register(&mut self, aor: &str, call_id: &str, cseq: u32, contact: &str, lifetime_s: u64) {
         let mut letter = bind(aor, call_id, cseq, contact, lifetime_s);
         let Letter::Bind(bind) = &mut letter else { unreachable!() };
         let BindChange::Contacts(contacts) = &mut bind.change else { unreachable!() };
@@ -344,7 +405,7 @@ impl Bench {
         assert_eq!(status(&bound.letter), None);
     }
 
-    fn located(&mut self, aor: &str) -> Vec<String> {
+    pub(super) fn located(&mut self, aor: &str) -> Vec<String> {
         contacts(&self.post(88, locate(aor)).one().letter)
     }
 
@@ -360,7 +421,7 @@ impl Bench {
     }
 }
 
-fn contacts(letter: &Letter) -> Vec<String> {
+pub(super) fn contacts(letter: &Letter) -> Vec<String> {
     let bindings = match letter {
         Letter::Located(bindings) => bindings,
         Letter::Bound(bound) => match &**bound {
@@ -372,7 +433,7 @@ fn contacts(letter: &Letter) -> Vec<String> {
     bindings.iter().map(|binding| binding.contact.to_string()).collect()
 }
 
-fn status(letter: &Letter) -> Option<u16> {
+pub(super) fn status(letter: &Letter) -> Option<u16> {
     match letter {
         Letter::Bound(bound) => match &**bound {
             Bound::Refused(reject) => Some(reject.status.0),
@@ -382,12 +443,12 @@ fn status(letter: &Letter) -> Option<u16> {
     }
 }
 
-fn locate(aor: &str) -> Letter {
+pub(super) fn locate(aor: &str) -> Letter {
     Letter::Locate(aor.into())
 }
 
 /// A REGISTER of one contact at the start of the test.
-fn bind(aor: &str, call_id: &str, cseq: u32, contact: &str, lifetime_s: u64) -> Letter {
+pub(super) fn bind(aor: &str, call_id: &str, cseq: u32, contact: &str, lifetime_s: u64) -> Letter {
     let binding = Binding { cseq, call_id: call_id.into(), ..binding(contact, lifetime_s * 1_000) };
     let change = BindChange::Contacts(vec![binding]);
     Letter::Bind(Box::new(fabric::letters::location::Bind {
