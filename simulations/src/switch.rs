@@ -55,6 +55,7 @@ pub fn settings(plan: &Plan) -> RoleSettings {
             ..anchor::Settings::default()
         }),
         hives: 2,
+        clustered: false,
     }
 }
 

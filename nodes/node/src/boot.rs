@@ -340,6 +340,7 @@ fn role_settings(config: &Config) -> RoleSettings {
         media: Arc::new(config.media.clone()),
         anchor: Arc::new(config.anchor.clone()),
         hives: config.hive_count(),
+        clustered: false,
     }
 }
 

@@ -7,17 +7,20 @@
 //! |---|---|---|
 //! | `Balancer(node, shard)` | resident | the node's boot |
 //! | `Anchor(node, 0)` | resident | the node's boot |
-//! | `Location(shard)` | resident | the node's boot |
+//! | `Location(shard)` | resident; in a cluster: hive | the node's boot; in a cluster: any letter |
 //! | `Registration(key)` | hive | a REGISTER |
 //! | `Call(key)` | own actor | a request other than ACK |
 //! | `Media(key)` | hive | an offer, or an end (whose session may be unknown here and must still be answered) |
+//!
+//! Those with a slot (calls, media sessions, registrations, location shards) are made again from what a standby kept of
+//! them by `restore`; none of them asks the store for what it knew.
 //!
 //! Answers, returned letters and operator commands never found anybody: they come too late.
 
 use std::sync::Arc;
 
 use fabric::letters::media::MediaAsk;
-use fabric::{Address, Founder, Home, Housing, Letter, Machine, Now};
+use fabric::{Address, Founder, Home, Housing, Letter, Machine, Now, Part};
 use sip::MethodName;
 
 /// What each kind of machine is told, from the node's configuration.
@@ -31,6 +34,9 @@ pub struct RoleSettings {
     pub anchor: Arc<anchor::Settings>,
     /// Actors that share the registrations, and as many that share the media sessions, count; zero means one.
     pub hives: u16,
+    /// The node is one of several: location shards move with their slots, so they live in hives and are founded by the
+    /// first letter, and their changes are kept for a standby.
+    pub clustered: bool,
 }
 
 /// The founder of every machine of a node.
@@ -62,7 +68,8 @@ impl Founder for Roles {
                 Box::new(anchor::Anchor::new(home, n, settings.anchor.clone()))
             }
             Address::Location(shard) if shard < home.shards => {
-                Box::new(location::Location::new(home, shard, settings.location.clone()))
+                let location = location::Location::new(home, shard, settings.location.clone());
+                Box::new(if settings.clustered { location.replicated() } else { location })
             }
             Address::Registration(_) => Box::new(registration::Registration::at(self.desk.clone())),
             Address::Call(key) => Box::new(call::Call::new(home, key, settings.call.clone(), now)),
@@ -71,8 +78,27 @@ impl Founder for Roles {
         })
     }
 
+    fn restore(&self, address: Address, parts: &[Part], now: Now) -> Option<Box<dyn Machine>> {
+        let (home, settings) = (&self.home, &self.settings);
+        let whole = || parts.iter().find(|part| part.name.is_empty())?.value.as_deref();
+        Some(match address {
+            Address::Registration(_) => Box::new(registration::Registration::restore(self.desk.clone(), whole()?)?),
+            Address::Call(key) => Box::new(call::Call::restore(home, key, settings.call.clone(), whole()?)?),
+            Address::Media(key) => Box::new(media::Media::restore(home, key, settings.media.clone(), whole()?)?),
+            Address::Location(shard) if shard < home.shards => {
+                Box::new(location::Location::restore(home, shard, settings.location.clone(), parts, now)?)
+            }
+            _ => return None,
+        })
+    }
+
+    fn is_replicated(&self, address: Address) -> bool {
+        matches!(address, Address::Call(_) | Address::Media(_) | Address::Registration(_) | Address::Location(_))
+    }
+
     fn housing(&self, address: Address) -> Housing {
         match address {
+            Address::Location(_) if self.settings.clustered => Housing::Hive(self.settings.hives.max(1)),
             Address::Call(_) => Housing::Own,
             Address::Media(_) | Address::Registration(_) => Housing::Hive(self.settings.hives.max(1)),
             Address::Balancer(..) | Address::Anchor(..) | Address::Location(_) => Housing::Resident,

@@ -2,7 +2,9 @@ use std::net::SocketAddr;
 
 use fabric::letters::flow::{Flow, SipIn, Transport};
 use fabric::letters::media::{MediaAsk, MediaProfile};
-use fabric::{Address, Fault, Founder, Home, Housing, Instant, Key, Letter, NodeId, Now};
+use fabric::{
+    Address, Envelope, Fault, Founder, Home, Housing, Instant, Key, Letter, NodeId, Now, Outbox, Part, Thread,
+};
 
 use super::{RoleSettings, Roles};
 
@@ -61,6 +63,10 @@ fn who_lives_where() {
 }
 
 fn roles() -> Roles {
+    roles_of(false)
+}
+
+fn roles_of(clustered: bool) -> Roles {
     let settings = RoleSettings {
         balancer: Default::default(),
         registration: Default::default(),
@@ -69,8 +75,55 @@ fn roles() -> Roles {
         media: Default::default(),
         anchor: Default::default(),
         hives: 2,
+        clustered,
     };
     Roles::new(Home::new(NodeId(1), [1; 16], 4), settings)
+}
+
+/// In a cluster shards move like everything else that has a slot.
+#[test]
+fn shards_of_a_cluster_live_in_hives() {
+    let roles = roles_of(true);
+    assert_eq!(roles.housing(Address::Location(0)), Housing::Hive(2));
+    for (address, replicated) in [
+        (Address::Call(KEY), true),
+        (Address::Media(KEY), true),
+        (Address::Registration(KEY), true),
+        (Address::Location(0), true),
+        (Address::Balancer(NodeId(1), 0), false),
+        (Address::Anchor(NodeId(1), 0), false),
+        (Address::Director(NodeId(1)), false),
+        (Address::Store(NodeId(1)), false),
+    ] {
+        assert_eq!(roles.is_replicated(address), replicated, "{address:?}");
+    }
+}
+
+#[test]
+fn what_was_saved_is_made_again() {
+    let roles = roles_of(true);
+    for (address, letter) in [
+        (Address::Call(KEY), request("INVITE")),
+        (Address::Registration(KEY), request("REGISTER")),
+        (Address::Media(KEY), offer()),
+        (Address::Location(3), Letter::Describe),
+    ] {
+        let mut machine = roles.found(address, &letter, now()).expect("founded");
+        let mut out = Outbox::new(address);
+        machine.handle(Envelope::ask(Address::Control(NodeId(1)), address, Thread(1), letter), now(), &mut out);
+        let mut parts = Vec::new();
+        machine.save(false, &mut parts);
+        let mut again = roles.restore(address, &parts, now()).expect("restored");
+        let mut twice = Vec::new();
+        again.save(true, &mut twice);
+        assert_eq!(twice, parts, "{address:?}");
+        assert_eq!(again.deadline(), machine.deadline());
+        assert!(roles.restore(address, &[], now()).is_none(), "nothing makes nothing");
+        let broken = Part { name: "".into(), value: Some(bytes::Bytes::from_static(b"\xff\xff")) };
+        assert!(roles.restore(address, &[broken], now()).is_none());
+        assert!(roles.restore(Address::Store(NodeId(1)), &parts, now()).is_none());
+    }
+    assert!(roles.restore(Address::Location(4), &[], now()).is_none(), "there is no such shard");
 }
 
 fn now() -> Now {
