@@ -13,6 +13,7 @@ impl Office {
     pub(crate) fn on_table(&self, inner: &mut Inner, table: Arc<Table>, now: Instant) {
         let me = self.home.node;
         let known = table.members.iter().any(|member| member.node == me && member.boot == self.boot);
+        let before = inner.slots.clone();
         let mut slot = 0usize;
         for (slots, group) in &table.slots {
             let end = (slot + usize::from(*slots)).min(inner.slots.len());
@@ -25,7 +26,7 @@ impl Office {
             *fence = row.epoch.max(*fence);
         }
         if known {
-            self.split_groups(inner);
+            self.split_groups(inner, &before);
         }
         let gone: Vec<GroupId> = inner.seats.keys().filter(|group| table.group(**group).is_none()).copied().collect();
         for group in gone {
@@ -39,26 +40,22 @@ impl Office {
     }
 
     /// Groups that have become several: what is here is divided as the slots are.
-    pub(crate) fn split_groups(&self, inner: &mut Inner) {
+    pub(crate) fn split_groups(&self, inner: &mut Inner, before: &[Option<GroupId>]) {
         let table = inner.table.clone();
         let me = self.home.node;
         for row in table.groups.iter().filter(|row| row.active == Some(me)) {
             if inner.seats.contains_key(&row.group) {
                 continue;
             }
-            let slots: Vec<u16> =
-                (0..SLOTS).filter(|slot| inner.slots[usize::from(*slot)] == Some(row.group)).collect();
+            let its = |slot: &u16| inner.slots[usize::from(*slot)] == Some(row.group);
+            let slots: Vec<u16> = (0..SLOTS).filter(its).collect();
             let has = |address: Address| address.slot().is_some_and(|slot| slots.binary_search(&slot).is_ok());
-            let parent = inner.seats.values_mut().find_map(|seat| match seat {
-                Seat::Active(primary)
-                    if primary.epoch == row.epoch && Some(primary.group) == parent_of(&table, row) =>
-                {
-                    Some(primary)
-                }
-                _ => None,
-            });
-            if let Some(parent) = parent {
-                let other = parent.split(row.group, has, &slots, &mut |to, parcel| self.links.send(to, parcel));
+            let parent = slots.first().and_then(|slot| before[usize::from(*slot)]);
+            let seat = parent.and_then(|parent| inner.seats.get_mut(&parent));
+            if let Some(Seat::Active(primary)) = seat
+                && primary.epoch == row.epoch
+            {
+                let other = primary.split(row.group, has, &slots, &mut |to, parcel| self.links.send(to, parcel));
                 inner.seats.insert(row.group, Seat::Active(Box::new(other)));
             }
         }
@@ -139,10 +136,4 @@ impl Office {
             }
         }
     }
-}
-
-/// The group that a new one was cut out of: the one of the same pair's nodes that shares its epoch and owner.
-fn parent_of(table: &Table, row: &Ownership) -> Option<GroupId> {
-    let same = |other: &&Ownership| other.group < row.group && other.active == row.active && other.epoch == row.epoch;
-    table.groups.iter().find(same).map(|other| other.group)
 }
