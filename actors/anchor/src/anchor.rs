@@ -46,6 +46,9 @@ impl Anchor {
     }
 
     fn on_ask(&mut self, mail: &Envelope, ask: RelayAsk, now: Now, out: &mut Outbox) {
+        if self.commands.is_asked(mail.from, mail.thread, &ask) {
+            return;
+        }
         let question = Box::new(Question::new(mail, ask, now.instant + self.settings.ask_deadline()));
         self.place(question, now, out);
     }

@@ -14,6 +14,8 @@ pub struct Commands {
     open: BTreeMap<u64, Command>,
     /// When to look at which command.
     due: BTreeSet<(Instant, u64)>,
+    /// Which command a question is being answered by.
+    asked: BTreeMap<(Address, Thread), u64>,
 }
 
 /// One command to one rtpengine.
@@ -103,6 +105,12 @@ impl Commands {
         self.open.len()
     }
 
+    /// Whether this very question is being answered: the next owner of a media session asks again what is open.
+    pub fn is_asked(&self, from: Address, thread: Thread, ask: &RelayAsk) -> bool {
+        let command = self.asked.get(&(from, thread)).and_then(|number| self.open.get(number));
+        command.is_some_and(|command| matches!(&command.purpose, Purpose::Ask(question) if question.ask == *ask))
+    }
+
     /// Takes in a command that is sent now.
     pub fn open(&mut self, number: u64, mut command: Command, now: Instant) {
         command.at = match command.resend.is_zero() {
@@ -110,6 +118,9 @@ impl Commands {
             false => command.deadline.min(now + command.resend),
         };
         self.due.insert((command.at, number));
+        if let Purpose::Ask(question) = &command.purpose {
+            self.asked.insert((question.from, question.thread), number);
+        }
         self.open.insert(number, command);
     }
 
@@ -157,6 +168,12 @@ impl Commands {
     fn remove(&mut self, number: u64) -> Option<Command> {
         let command = self.open.remove(&number)?;
         self.due.remove(&(command.at, number));
+        if let Purpose::Ask(question) = &command.purpose {
+            let of = (question.from, question.thread);
+            if self.asked.get(&of) == Some(&number) {
+                self.asked.remove(&of);
+            }
+        }
         Some(command)
     }
 }

@@ -142,6 +142,30 @@ const OK: &str = "d6:result2:oke";
 
 use RelayVerb::{Answer, Delete, Offer, Query};
 
+/// The next owner of a media session asks again what it finds open.
+#[test]
+fn what_is_asked_twice_is_done_once() {
+    let mut b = bench(2, |settings| settings.ping_interval_ms = 1_000_000);
+    let first = b.ask(RelayVerb::Offer, "k-0", None);
+    assert_eq!(first.len(), 1);
+    b.thread -= 1;
+    assert!(b.ask(RelayVerb::Offer, "k-0", None).is_empty(), "it is under way");
+    let relay = b.sent.last().expect("an offer").0;
+    assert_eq!(b.reply(relay, "offer", "d6:result2:ok3:sdp3:newe").len(), 1, "one answer");
+    // Its answer was lost: the same relay says the same again.
+    b.thread -= 1;
+    assert_eq!(b.ask(RelayVerb::Offer, "k-0", None), [format!("m{relay} offer k-0")]);
+    assert_eq!(b.reply(relay, "offer", "d6:result2:ok3:sdp3:newe"), [format!("1 done m{relay} new")]);
+    for _ in 0..2 {
+        b.ask_with(RelayVerb::Delete, "k-0", Some(relay), None);
+        b.thread -= 1;
+        assert!(b.ask_with(RelayVerb::Delete, "k-0", Some(relay), None).is_empty());
+        b.thread -= 1;
+    }
+    let unknown = "d6:result5:error12:error-reason15:Unknown call-ide";
+    assert_eq!(b.reply(relay, "delete", unknown).len(), 1, "gone is gone, and no failure");
+}
+
 #[test]
 fn a_call_from_offer_to_delete() {
     let mut b = bench(1, |_| {});
