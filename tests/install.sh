@@ -24,6 +24,6 @@ need() {
     [ $status -eq 0 ] || { echo "could not install ${missing[*]}; see /tmp/tandem-apt.log" >&2; tail -5 /tmp/tandem-apt.log >&2; return 1; }
 }
 
-need_build() { need cc=gcc cmake=cmake; }
+need_build() { need cc=gcc cmake=cmake protoc=protobuf-compiler; }
 need_peers() { need_build && need sipp=sip-tester baresip=baresip-core linphonec=linphone-cli rtpengine=rtpengine-daemon tshark=tshark curl=curl jq=jq; }
 need_kamailio() { need kamailio=kamailio python3=python3; }
