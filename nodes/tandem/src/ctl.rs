@@ -1,6 +1,7 @@
 //! `tandem ctl`: what an operator asks of a running switch.
 
 mod apply;
+mod certificate;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -74,11 +75,16 @@ enum Command {
     Log { level: String },
     /// Provision domains, customers, subscribers and preferences from a YAML file, through the API; what is there already is updated.
     Apply(apply::Arguments),
+    /// Make and show the certificates by which the nodes of a cluster know each other.
+    Certificate(certificate::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Command::Apply(apply) = &arguments.command {
         return apply::run(apply, arguments.json);
+    }
+    if let Command::Certificate(certificate) = &arguments.command {
+        return certificate::run(certificate, arguments.json);
     }
     let client = Client::control(&arguments.control);
     let (answer, text) = ask(&client, &arguments.command)?;
@@ -127,7 +133,7 @@ fn ask(client: &Client, command: &Command) -> Result<(Value, String), Failure> {
         }
         Command::Ready => with(get("/ready")?, |_| "ready\n".to_owned()),
         Command::Log { level } => with(post("/log", json!({"level": level}))?, |_| format!("logging {level}\n")),
-        Command::Apply(_) => unreachable!("apply does not go to the control port"),
+        Command::Apply(_) | Command::Certificate(_) => unreachable!("these do not go to the control port"),
     })
 }
 

@@ -7,6 +7,7 @@
 //! | `hash-password` | makes the text that stands for a password under `[api.users]` |
 //! | `ctl ...` | asks a running switch on its control port: tables that fit the terminal, or `--json` |
 //! | `ctl trace` | a call as a ladder; a line a message where the terminal is too narrow for columns |
+//! | `ctl certificate ...` | makes and shows the certificates by which the nodes of a cluster know each other |
 //! | `ctl apply FILE.yml` | provisions through the API; what is there already is updated, nothing is made twice |
 //!
 //! Exit status: 0 done, 1 refused, 2 wrong usage, 3 the switch cannot be reached.
