@@ -165,6 +165,7 @@ impl Relays {
     pub fn session_closed(&mut self, call_id: &str) {
         if let Some(session) = self.sessions.remove(&key(call_id))
             && let Some(relay) = self.get_mut(session.relay)
+            && !fabric::mutant!(CounterLeaked)
         {
             relay.sessions = relay.sessions.saturating_sub(1);
         }

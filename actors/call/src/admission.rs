@@ -61,6 +61,9 @@ impl Admission {
         let method = request.method();
         let binding = door.key.0.to_be_bytes();
         let asked = Asked { method: method.as_str().as_bytes(), uri: request.uri(), binding: &binding };
+        if fabric::mutant!(NonceReused) {
+            self.counts = NonceCounts::new();
+        }
         match door.server().check(&credentials, &asked, &ha1, &mut self.counts, now.unix_ms) {
             Outcome::Accepted => match account {
                 Account::Subscriber(subscriber) => self.enter(request, subscriber),

@@ -72,6 +72,11 @@ impl Call {
             numbers,
             media_open,
         };
+        if fabric::mutant!(RecordDoubled)
+            && let Some(answered) = &mut call.answered
+        {
+            answered.id.init_ms += 1;
+        }
         call.unfold();
         Some(call)
     }
@@ -79,6 +84,7 @@ impl Call {
     /// The state as a replica keeps it.
     pub(crate) fn write(&mut self) -> Bytes {
         self.fold();
+        let answered = if fabric::mutant!(FieldNotReplicated) { &None } else { &self.answered };
         let bytes = encode_part(&(
             VERSION,
             (
@@ -86,7 +92,7 @@ impl Call {
                 &self.attempts,
                 &self.pairs,
                 &self.relays,
-                &self.answered,
+                answered,
                 &self.transfer,
                 &self.asks,
                 &self.timers,

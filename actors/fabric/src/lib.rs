@@ -19,6 +19,7 @@
 //! | `codec` | versioned bytes of envelopes and parcels |
 //! | `ownership` | who owns which slots, and since which epoch |
 //! | `parcel` | what nodes send each other |
+//! | `mutant` | deliberate faults, compiled in for tests of the tests only |
 
 pub mod address;
 pub mod asks;
@@ -31,6 +32,7 @@ pub mod home;
 pub mod letter;
 pub mod letters;
 pub mod machine;
+pub mod mutant;
 pub mod ownership;
 pub mod parcel;
 pub mod reject;

@@ -220,7 +220,7 @@ impl<'a> Change<'_, 'a> {
     }
 
     fn add_tombstone(&mut self, call_id: u64, cseq: u32) {
-        if self.rules.tombstone_ms == 0 {
+        if self.rules.tombstone_ms == 0 || fabric::mutant!(TombstoneForgotten) {
             return;
         }
         self.buried = true;

@@ -21,9 +21,11 @@ impl Founder for Founding {
             return self.roles.found(address, letter, now);
         }
         let epoch = match self.office.claim(address) {
+            Claim::Refused if fabric::mutant!(OrphansAnswered) => return self.roles.found(address, letter, now),
             Claim::Refused => return None,
             Claim::New(epoch) => epoch,
             Claim::Image { epoch, parts, offset, asked } => {
+                let offset = if fabric::mutant!(TimerRestarted) { 0 } else { offset };
                 let shifted = Now { instant: shift(now.instant, offset), ..now };
                 match self.roles.restore(address, &parts, shifted) {
                     Some(machine) => {

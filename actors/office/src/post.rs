@@ -26,6 +26,9 @@ impl Office {
             }
         }
         let to = self.target(&inner.table, &mail);
+        if fabric::mutant!(OrphansAnswered) && to.is_some_and(|to| to != me && !inner.sessions.contains(&to)) {
+            return Some(mail);
+        }
         if to == Some(me) && mail.to.slot().is_none() {
             return match mail.to {
                 Address::Office(_) => {
@@ -65,7 +68,7 @@ impl Office {
     pub(crate) fn on_mail(&self, inner: &mut Inner, from: NodeId, receipt: u64, mut mail: Envelope, now: Instant) {
         if let Some(group) = inner.group_of(mail.from) {
             let fence = inner.fence.entry(group).or_default();
-            if mail.epoch < *fence {
+            if mail.epoch < *fence && !fabric::mutant!(EpochUnchecked) {
                 inner.counts.stale_letters += 1;
                 // Its sender has been replaced; it need not keep what it sent.
                 self.give_receipts(inner, &[mail::seal(from, receipt)]);
@@ -109,7 +112,10 @@ impl Office {
     /// Sends kept mail where the new table says.
     pub(crate) fn redirect(&self, inner: &mut Inner, now: Instant) {
         let table = inner.table.clone();
-        let moved = inner.outgoing.redirect(|mail| self.target(&table, mail));
+        let mut moved = inner.outgoing.redirect(|mail| self.target(&table, mail));
+        if fabric::mutant!(HeldForgotten) {
+            moved.clear();
+        }
         for (receipt, to, mail) in moved {
             if to == self.home.node {
                 inner.outgoing.take(receipt);

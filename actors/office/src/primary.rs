@@ -294,11 +294,16 @@ impl Primary {
             return released;
         }
         let full = self.followers.iter().filter(|follower| follower.full);
-        let covered = full.map(|follower| follower.acknowledged).min().unwrap_or(u64::MAX);
+        let mut covered = full.map(|follower| follower.acknowledged).min().unwrap_or(u64::MAX);
+        if fabric::mutant!(EffectsEarly) {
+            covered = u64::MAX - 1;
+        }
         let protected = covered != u64::MAX;
         while self.held.front().is_some_and(|held| held.number <= covered) {
             let Some(held) = self.held.pop_front() else { break };
-            self.released = self.released.max(held.number);
+            if !fabric::mutant!(ReleaseUntold) {
+                self.released = self.released.max(held.number);
+            }
             self.unprotected += if protected { 0 } else { held.effects.len() as u64 };
             released.effects.extend(held.effects);
             released.receipts.extend(held.receipts);

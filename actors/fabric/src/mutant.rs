@@ -1,0 +1,130 @@
+//! Deliberate faults of the switch, for tests of the tests: a judge that no mutant troubles is blind.
+//!
+//! `if mutant!(LeaseIgnored) { .. }` is nothing at all unless this crate is built with the feature `mutants`, which nothing
+//! that is shipped does. With it, at most one mutant is at work in each thread: the lab chooses it for a run.
+
+/// A way to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mutant {
+    /// The replica of a call does not know that it was answered.
+    FieldNotReplicated,
+    /// Letters of former owners are taken.
+    EpochUnchecked,
+    /// Records are taken from whoever sends them.
+    RecordUnchecked,
+    /// Timers of a restored machine run on this node's clock.
+    TimerRestarted,
+    /// What belongs to nobody known is answered instead of held.
+    OrphansAnswered,
+    /// A removed binding leaves no tombstone.
+    TombstoneForgotten,
+    /// A record gets a new identity whenever its call has moved.
+    RecordDoubled,
+    /// A call that has moved writes other branches.
+    BranchChanged,
+    /// A node acts after its lease has run out.
+    LeaseIgnored,
+    /// What was held for a dead owner is not sent to the next one.
+    HeldForgotten,
+    /// A relay's count of sessions never falls.
+    CounterLeaked,
+    /// The relay is not told that a call is over.
+    MediaLeft,
+    /// A nonce count is accepted again.
+    NonceReused,
+    /// Effects leave before the standby has acknowledged their record.
+    EffectsEarly,
+    /// The standby is not told which effects have left.
+    ReleaseUntold,
+    /// Questions that were open at a take-over are not asked again.
+    QuestionsForgotten,
+}
+
+impl Mutant {
+    pub const ALL: [Mutant; 16] = [
+        Mutant::FieldNotReplicated,
+        Mutant::EpochUnchecked,
+        Mutant::RecordUnchecked,
+        Mutant::TimerRestarted,
+        Mutant::OrphansAnswered,
+        Mutant::TombstoneForgotten,
+        Mutant::RecordDoubled,
+        Mutant::BranchChanged,
+        Mutant::LeaseIgnored,
+        Mutant::HeldForgotten,
+        Mutant::CounterLeaked,
+        Mutant::MediaLeft,
+        Mutant::NonceReused,
+        Mutant::EffectsEarly,
+        Mutant::ReleaseUntold,
+        Mutant::QuestionsForgotten,
+    ];
+
+    /// How people call it: `lease-ignored`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mutant::FieldNotReplicated => "field-not-replicated",
+            Mutant::EpochUnchecked => "epoch-unchecked",
+            Mutant::RecordUnchecked => "record-unchecked",
+            Mutant::TimerRestarted => "timer-restarted",
+            Mutant::OrphansAnswered => "orphans-answered",
+            Mutant::TombstoneForgotten => "tombstone-forgotten",
+            Mutant::RecordDoubled => "record-doubled",
+            Mutant::BranchChanged => "branch-changed",
+            Mutant::LeaseIgnored => "lease-ignored",
+            Mutant::HeldForgotten => "held-forgotten",
+            Mutant::CounterLeaked => "counter-leaked",
+            Mutant::MediaLeft => "media-left",
+            Mutant::NonceReused => "nonce-reused",
+            Mutant::EffectsEarly => "effects-early",
+            Mutant::ReleaseUntold => "release-untold",
+            Mutant::QuestionsForgotten => "questions-forgotten",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Mutant> {
+        Mutant::ALL.into_iter().find(|mutant| mutant.name() == name)
+    }
+}
+
+/// Whether this build can be wrong on purpose.
+pub const IS_POSSIBLE: bool = cfg!(feature = "mutants");
+
+/// Whether a mutant is at work in this thread; `false`, and known to the compiler, without the feature.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub const fn is_at_work(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(feature = "mutants")]
+mod chosen {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    thread_local! {
+        static CHOSEN: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Whether a mutant is at work in this thread.
+    pub fn is_at_work(mutant: Mutant) -> bool {
+        CHOSEN.get() == Some(mutant)
+    }
+
+    /// The mutant of this thread from now on.
+    pub fn choose(mutant: Option<Mutant>) {
+        CHOSEN.set(mutant);
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use chosen::{choose, is_at_work};
+
+/// Whether the named mutant is at work: `if mutant!(LeaseIgnored) { .. }`.
+#[macro_export]
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::mutant::is_at_work($crate::mutant::Mutant::$name)
+    };
+}
