@@ -82,6 +82,13 @@ class Node(Program):
         finally:
             connection.close()
 
+    def seen(self):
+        """The cluster as this node sees it; `None` while it says nothing."""
+        try:
+            return self.ask("/cluster")
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+
     def status(self):
         """What it says of itself; `None` while it says nothing."""
         try:
@@ -190,6 +197,29 @@ class Plant:
             if not node.is_running():
                 raise RuntimeError(f"{node.name} has ended; see {self.folder}/{node.name}.log")
         return all(node.status() is not None for node in self.nodes.values())
+
+    def registered(self):
+        """Users with a contact, from all nodes."""
+        found = set()
+        for node in self.nodes.values():
+            try:
+                rows = node.ask("/registrations", timeout=5)["registrations"]
+            except (OSError, ValueError, http.client.HTTPException):
+                continue
+            found |= {str(row.get("aor", "")).removeprefix("sip:").partition("@")[0] for row in rows}
+        return found
+
+    def sessions_left(self, seconds=10):
+        """Sessions that rtpengine still has, once they had a while to end."""
+        until = time.time() + seconds
+        while True:
+            left = sum(relay.sessions() for relay in self.relays.values())
+            if not left or time.time() > until:
+                return left
+            time.sleep(0.2)
+
+    def report(self, say):
+        """What the nodes have counted."""
 
     def stop(self):
         for node in self.nodes.values():
