@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fabric::letters::control::{Control, ControlAnswer};
 use fabric::letters::flow::SipIn;
 use fabric::letters::record::Record;
-use fabric::{Asks, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Part, Timers, Trace};
+use fabric::{Asks, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Part, Thread, Timers, Trace};
 use serde::{Deserialize, Serialize};
 use sip::{Message, Method, Name};
 use tracing::debug;
@@ -285,6 +285,10 @@ impl Machine for Call {
             && self.transactions.is_empty()
             && self.asks.is_empty()
             && self.pairs.iter().all(|pair| !pair.is_busy())
+    }
+
+    fn waits_for(&self, thread: Thread) -> bool {
+        self.asks.is_open(thread)
     }
 
     fn save(&mut self, _all: bool, parts: &mut Vec<Part>) {

@@ -80,6 +80,11 @@ impl<C> Asks<C> {
         self.open.iter().map(|ask| (ask.thread, ask.deadline, &ask.purpose))
     }
 
+    /// Whether a question is open on this thread.
+    pub fn is_open(&self, thread: Thread) -> bool {
+        self.open.iter().any(|ask| ask.thread == thread)
+    }
+
     /// The thread that the next question gets.
     pub fn next(&self) -> Thread {
         Thread(self.next)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Envelope, Instant, Letter, Now, Outbox};
+use crate::{Address, Envelope, Instant, Letter, Now, Outbox, Thread};
 
 /// A named piece of a machine's state, as a replica holds it. Small machines have one, without a name; a machine with
 /// much in it (a location shard) has one for each thing that changes alone.
@@ -30,6 +30,12 @@ pub trait Machine: Send {
     /// Nothing is expected to happen soon: the host may move the machine to a cheaper place.
     fn is_quiet(&self) -> bool {
         false
+    }
+
+    /// Whether an answer on this thread would still find its question: one that was given up is not asked again by the
+    /// next owner.
+    fn waits_for(&self, _thread: Thread) -> bool {
+        true
     }
 
     /// Adds the parts of the state that may have changed since the last call, or `all` of them. What it adds is enough

@@ -402,6 +402,10 @@ impl Machine for Location {
         false
     }
 
+    fn waits_for(&self, thread: Thread) -> bool {
+        self.asks.is_open(thread)
+    }
+
     fn save(&mut self, all: bool, parts: &mut Vec<Part>) {
         self.write(all, parts);
     }

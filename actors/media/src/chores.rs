@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fabric::{Address, Instant, NodeId, Thread};
+use fabric::hash::hash64;
+use fabric::{Address, Instant, Key, NodeId, Thread};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
@@ -23,6 +24,18 @@ impl Site {
         match anchor {
             Address::Anchor(node, number) => Site(node, number),
             other => unreachable!("{other:?} is no anchor"),
+        }
+    }
+
+    /// Where the session of this generation of a call is opened: each of `anchors` has its share of the calls
+    /// (rendezvous hashing), and every further generation goes to the next one. None: `own`.
+    pub fn choose(own: Site, key: Key, generation: u16, anchors: &[u16]) -> Site {
+        let rank = |node: &u16| hash64(b"anchor of a call", &[&key.0.to_be_bytes(), &node.to_be_bytes()]);
+        let mut ranked: Vec<(u64, u16)> = anchors.iter().map(|node| (rank(node), *node)).collect();
+        ranked.sort_unstable();
+        match usize::from(generation).checked_rem(ranked.len()) {
+            Some(place) => Site(NodeId(ranked[place].1), 0),
+            None => own,
         }
     }
 
@@ -91,6 +104,11 @@ impl Chores {
         let chore = self.chores.iter_mut().find(|chore| matches!(chore.state, State::Waiting(at) if at <= now))?;
         chore.state = State::Asked(thread, overdue);
         Some(chore.clone())
+    }
+
+    /// Whether a deletion was asked for on this thread.
+    pub fn waits_for(&self, thread: Thread) -> bool {
+        self.chores.iter().any(|chore| chore.is_asked(thread))
     }
 
     /// The relay has deleted it, or never had it.

@@ -92,7 +92,7 @@ impl Media {
     pub fn new(home: &Home, key: Key, settings: Arc<Settings>, now: Now) -> Media {
         Media {
             key,
-            site: Site::of(home.anchor()),
+            site: Site::choose(Site::of(home.anchor()), key, 0, &settings.anchors),
             home: Site::of(home.anchor()),
             relay: None,
             generation: 0,
@@ -303,7 +303,7 @@ impl Media {
         let lost = !matches!(fault.kind, FaultKind::Refused | FaultKind::Overload);
         let had_relay = self.relay.is_some();
         // After a take-over the anchor may have been lost as well; the next one is tried.
-        let other = had_relay || self.site != self.home;
+        let other = had_relay || self.site != self.first() || self.settings.anchors.len() > 1;
         match &job.ask {
             MediaAsk::Offer { .. } if lost && other && !job.again && self.ending.is_none() => {
                 self.lose_relay(now);
@@ -331,6 +331,11 @@ impl Media {
         self.settle(now, out);
     }
 
+    /// The anchor that a session of this generation would get.
+    fn first(&self) -> Site {
+        Site::choose(self.home, self.key, self.generation, &self.settings.anchors)
+    }
+
     /// The relay does not answer (or took nothing): the next offer starts a new session, the old one is to be deleted.
     fn lose_relay(&mut self, now: Now) {
         if let Some(relay) = self.relay.take() {
@@ -338,8 +343,8 @@ impl Media {
             let session = Session { site: self.site, relay: Some(relay), generation: self.generation };
             self.chores.add(session, Box::default(), now.instant, &self.settings);
         }
-        self.site = self.home;
         self.generation = self.generation.wrapping_add(1);
+        self.site = self.first();
         self.answered = false;
     }
 
@@ -376,7 +381,7 @@ impl Media {
         if self.flight.is_some() {
             return;
         }
-        match self.relay.take() {
+        match self.relay.take().filter(|_| !fabric::mutant!(MediaLeft)) {
             Some(relay) => {
                 let tag = self.legs.first_tag().unwrap_or_default().into();
                 let session = Session { site: self.site, relay: Some(relay), generation: self.generation };
@@ -523,6 +528,10 @@ impl Machine for Media {
 
     fn is_quiet(&self) -> bool {
         self.flight.is_none() && self.queue.is_empty() && self.chores.is_empty()
+    }
+
+    fn waits_for(&self, thread: Thread) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.thread == thread) || self.chores.waits_for(thread)
     }
 
     fn save(&mut self, _all: bool, parts: &mut Vec<Part>) {

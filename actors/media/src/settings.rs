@@ -29,6 +29,9 @@ pub struct Settings {
     pub legs_max: usize,
     /// Drop packets that come from another address than the learnt one. Default true.
     pub strict_source: bool,
+    /// Balancer nodes whose anchors may be used; default none: this node's own. Which one is the first choice of a call
+    /// goes by its key, and the next one is tried when that fails.
+    pub anchors: Vec<u16>,
     /// Internal networks that a description may name (media gateways on private addresses), `10.0.0.0/8`. Default none.
     pub internal_networks: Vec<NetworkText>,
 }
@@ -56,6 +59,7 @@ impl Default for Settings {
             asks_max: 64,
             legs_max: 32,
             strict_source: true,
+            anchors: Vec::new(),
             internal_networks: Vec::new(),
         }
     }

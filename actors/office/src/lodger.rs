@@ -51,7 +51,9 @@ impl Lodger {
         offset: i64,
         again: Vec<Envelope>,
     ) -> Lodger {
-        let again = if fabric::mutant!(QuestionsForgotten) { Vec::new() } else { again };
+        let mut again = if fabric::mutant!(QuestionsForgotten) { Vec::new() } else { again };
+        // A question that it gave up itself would only undo what came after.
+        again.retain(|mail| machine.waits_for(mail.thread));
         Lodger { office, address, machine, epoch, offset, retired: false, fresh: false, stir: None, again }
     }
 

@@ -195,6 +195,9 @@ impl Registration {
         };
         let asked = Asked { method: b"REGISTER", uri: view.uri(), binding: view.call_id().unwrap_or_default() };
         let server = self.desk.server(now);
+        if fabric::mutant!(NonceReused) {
+            self.counts = NonceCounts::new();
+        }
         let outcome = server.check(&credentials, &asked, &ha1, &mut self.counts, now.unix_ms);
         let subscriber = match (outcome, subscriber) {
             (Outcome::Accepted, Some(subscriber)) => subscriber,
@@ -388,6 +391,10 @@ impl Machine for Registration {
 
     fn is_idle(&self) -> bool {
         self.open.is_none() && self.keep_alive.is_none() && self.remember == Instant::default()
+    }
+
+    fn waits_for(&self, thread: Thread) -> bool {
+        self.open.as_ref().is_some_and(|open| open.thread == thread)
     }
 
     fn save(&mut self, _all: bool, parts: &mut Vec<Part>) {

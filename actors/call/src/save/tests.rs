@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fabric::Machine;
 use fabric::hash::hash64;
 use sip::{Method, Name, Status};
 

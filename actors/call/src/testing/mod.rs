@@ -248,6 +248,8 @@ impl Stage {
             let later = run(&mut self.restore(), mail, self.now.after(Duration::from_millis(300)));
             assert_eq!(requests(&later), requests(&posted));
         }
+        let asked = posted.iter().filter(|mail| mail.thread != Thread::NONE && mail.letter.is_question());
+        asked.for_each(|mail| assert!(replica.waits_for(mail.thread), "for {}", mail.letter.kind()));
         assert_eq!(replica.deadline(), self.call.deadline());
         assert_eq!((replica.is_idle(), replica.is_quiet()), (self.call.is_idle(), self.call.is_quiet()));
         self.replica = replica.write();

@@ -346,6 +346,8 @@ impl Bench {
         if !mail.is_some_and(|mail| mail.letter == Letter::Describe) {
             assert_eq!(again, posted, "what the replica posts");
         }
+        let asked = posted.iter().filter(|mail| mail.thread != Thread::NONE && mail.letter.is_question());
+        asked.for_each(|mail| assert!(replica.waits_for(mail.thread), "for {}", mail.letter.kind()));
         // Alarms that no longer matter are not kept for a standby: it may want to be woken later.
         let late = |machine: &Location| machine.deadline().unwrap_or(Instant(u64::MAX));
         assert!(

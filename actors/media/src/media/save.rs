@@ -38,7 +38,7 @@ impl Media {
         let free = relay.is_none() && flight.is_none();
         Some(Media {
             key,
-            site: if free { home } else { site },
+            site: if free { Site::choose(home, key, generation, &settings.anchors) } else { site },
             home,
             settings,
             relay,

@@ -125,6 +125,8 @@ impl Bench {
         run(&mut replica, &mut again);
         run(&mut self.media, &mut self.out);
         assert_eq!(again.mail(), self.out.mail(), "what the replica posts");
+        let asked = again.mail().iter().filter(|mail| mail.letter.is_question());
+        asked.for_each(|mail| assert!(replica.waits_for(mail.thread), "for {}", mail.letter.kind()));
         assert_eq!(replica.deadline(), self.media.deadline());
         assert_eq!((replica.is_idle(), replica.is_quiet()), (self.media.is_idle(), self.media.is_quiet()));
         self.replica = replica.write();

@@ -60,6 +60,17 @@ fn other_versions_and_damaged_bytes_are_refused() {
     }
 }
 
+/// What the store was given up for is not asked again by the next owner: it would undo what came after.
+#[test]
+fn nobody_waits_for_what_was_given_up() {
+    let mut shard = Bench::open(Settings::default());
+    let keep = shard.post(1, bind("alice@d", "x", 1, "sip:a@h1", 3_600)).one();
+    assert!(shard.restore().waits_for(keep.thread));
+    shard.wait(5_000);
+    shard.wake().one();
+    assert!(!shard.restore().waits_for(keep.thread));
+}
+
 #[test]
 fn a_restored_shard_is_open_and_asks_for_nothing() {
     let shard = busy();

@@ -132,6 +132,8 @@ impl Bench {
         let mut replica = self.restore();
         let posted = run(&mut self.machine);
         assert_eq!(run(&mut replica), posted, "what the replica posts");
+        let asked = posted.iter().filter(|mail| mail.thread != Thread::NONE && mail.letter.is_question());
+        asked.for_each(|mail| assert!(replica.waits_for(mail.thread), "for {}", mail.letter.kind()));
         assert_eq!(replica.deadline(), self.machine.deadline());
         assert_eq!((replica.is_idle(), replica.is_quiet()), (self.machine.is_idle(), self.machine.is_quiet()));
         self.replica = replica.write();
