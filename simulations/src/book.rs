@@ -108,6 +108,8 @@ pub struct Book {
     pub accounts: BTreeMap<RecordId, Account>,
     pub bound: Vec<Bound>,
     pub rebooted: BTreeMap<usize, u64>,
+    /// When the streams of devices broke, milliseconds.
+    pub broken_streams: BTreeMap<usize, Vec<u64>>,
     pub(crate) calls: FixedMap<Vec<u8>, usize>,
     pub(crate) served: FixedMap<Transaction, Served>,
     pub(crate) asked: FixedMap<Transaction, Asked>,
@@ -171,6 +173,7 @@ impl Book {
             accounts: BTreeMap::new(),
             bound: vec![Bound::default(); plan.devices.len()],
             rebooted: BTreeMap::new(),
+            broken_streams: BTreeMap::new(),
             calls: FixedMap::default(),
             served: FixedMap::default(),
             asked: FixedMap::default(),
@@ -328,6 +331,7 @@ impl Book {
     pub fn was_away(&self, attempt: Option<usize>) -> bool {
         let Some(attempt) = attempt else { return false };
         let script = &self.plan.attempts[attempt];
+        let since = self.facts[attempt].dialled_ms.unwrap_or(0);
         let mut devices = vec![script.caller];
         if let crate::plan::Callee::User(user) = script.callee {
             devices.extend(&self.plan.users[user].devices);
@@ -337,7 +341,14 @@ impl Book {
             plan.silent_from_ms.is_some()
                 || plan.reboot_at_ms.is_some()
                 || self.plan.climate.cuts.iter().any(|(cut, _, _)| *cut == plan.public)
+                || self.broken_streams.get(&device).is_some_and(|times| times.iter().any(|at| *at + 2_000 >= since))
         })
+    }
+
+    /// The stream of a phone has ended: nobody can reach it until it has registered on the next one.
+    pub fn stream_broke(&mut self, now_ms: u64, device: usize) {
+        self.broken_streams.entry(device).or_default().push(now_ms);
+        self.bound[device].unsure = true;
     }
 
     /// A record was written.

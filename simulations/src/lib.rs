@@ -17,6 +17,8 @@
 
 mod bencode;
 mod book;
+pub mod campaign;
+pub mod cluster;
 pub mod dice;
 mod edge;
 mod judges;

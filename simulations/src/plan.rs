@@ -132,6 +132,12 @@ pub struct Device {
     pub reliable: bool,
     pub keeps_nonce: bool,
     pub timer: bool,
+    /// Tries to register for ever, not only three times.
+    pub patient: bool,
+    /// Does not send again what its broken stream has swallowed.
+    pub rude: bool,
+    /// Number of the balancer site that it talks to.
+    pub site: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,6 +293,9 @@ impl Plan {
             reliable: dice.permille(400),
             keeps_nonce: dice.permille(500),
             timer: dice.permille(600),
+            patient: false,
+            rude: true,
+            site: 0,
         }
     }
 
@@ -320,7 +329,7 @@ impl Plan {
         }
     }
 
-    fn attempt(&self, number: usize, at_ms: u64, caller: usize, callee: Callee, dice: &mut Dice) -> Attempt {
+    pub(crate) fn attempt(&self, number: usize, at_ms: u64, caller: usize, callee: Callee, dice: &mut Dice) -> Attempt {
         let devices = match callee {
             Callee::User(user) => self.users[user].devices.len(),
             _ => 1,

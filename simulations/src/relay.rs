@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::bencode::Item;
 
 pub struct Relay {
+    /// Its address in session descriptions.
+    address: String,
     sessions: BTreeMap<Vec<u8>, Session>,
     /// Replies by cookie: a repeated command changes nothing.
     replies: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -19,14 +21,20 @@ struct Session {
     ports: BTreeMap<Vec<u8>, u32>,
 }
 
-/// The relay's address in every session description that went through it.
-pub const RELAY_ADDRESS: &str = "203.0.113.9";
+/// What the addresses of all relays begin with: they stand in every session description that went through one.
+pub const RELAY_ADDRESS: &str = "203.0.113.";
 
 const REPLIES_MAX: usize = 512;
 
 impl Relay {
     pub fn new() -> Relay {
-        Relay { sessions: BTreeMap::new(), replies: BTreeMap::new(), next_port: 30_000, commands: 0, sessions_max: 0 }
+        Relay::at(9)
+    }
+
+    /// The relay at this place of the relays' network.
+    pub fn at(number: usize) -> Relay {
+        let address = format!("{RELAY_ADDRESS}{number}");
+        Relay { address, sessions: BTreeMap::new(), replies: BTreeMap::new(), next_port: 30_000, commands: 0, sessions_max: 0 }
     }
 
     pub fn restart(&mut self) {
@@ -124,7 +132,7 @@ impl Relay {
         let mut out = String::new();
         for line in String::from_utf8_lossy(sdp).split("\r\n").filter(|line| !line.is_empty()) {
             let line = match line.get(..2) {
-                Some("c=") => format!("c=IN IP4 {RELAY_ADDRESS}"),
+                Some("c=") => format!("c=IN IP4 {}", self.address),
                 Some("m=") => {
                     let mut parts: Vec<String> = line.split(' ').map(str::to_owned).collect();
                     if parts.get(1).is_some_and(|port| port != "0") {

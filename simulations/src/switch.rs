@@ -28,6 +28,7 @@ pub fn settings(plan: &Plan) -> RoleSettings {
     let local = switch_address();
     let listeners = [Transport::Udp, Transport::Tcp].map(|transport| ListenerInfo { transport, local });
     let outbound = [Transport::Udp, Transport::Tcp].into_iter().enumerate().map(|(listener, transport)| Outbound {
+        site: NODE,
         listener: listener as u16,
         transport,
         local,

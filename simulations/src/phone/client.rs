@@ -103,6 +103,12 @@ impl Phone {
         hand.after(wait, What::Resend, id);
     }
 
+    /// Everything that waits for a final answer, once more.
+    pub(super) fn send_again(&mut self, hand: &mut Hand) {
+        let open = self.clients.iter().filter(|client| client.state != State::Done);
+        hand.sends.extend(open.map(|client| client.message.clone()));
+    }
+
     pub(super) fn client_timeout(&mut self, id: u64, hand: &mut Hand) {
         let Some(client) = self.client(id) else { return };
         let invite = client.method == Method::Invite;

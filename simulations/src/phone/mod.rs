@@ -249,6 +249,21 @@ impl Phone {
         hand.after(1_500, What::Boot, 0);
     }
 
+    /// The stream to the switch has ended: what no final answer has come to is sent again on the next one, and the phone
+    /// registers anew, so that it can be reached (RFC 5626 4.4.1, 4.5).
+    pub fn on_stream_lost(&mut self, hand: &mut Hand) {
+        if self.is_silent(hand.now_ms) {
+            return;
+        }
+        if !self.device.rude {
+            self.send_again(hand);
+        }
+        if self.registering.is_wanted() {
+            let wait = self.dice.between(20, 1_500);
+            hand.after(wait, What::Boot, 0);
+        }
+    }
+
     fn attempt(&self, number: usize) -> &Attempt {
         &self.plan.attempts[number]
     }

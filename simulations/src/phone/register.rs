@@ -37,6 +37,11 @@ impl Registering {
     pub fn after(boots: u64) -> Registering {
         Registering { generation: boots << 32, ..Registering::default() }
     }
+
+    /// It has registered, and means to stay.
+    pub fn is_wanted(&self) -> bool {
+        !self.call_id.is_empty() && !self.leaving
+    }
 }
 
 impl Phone {
@@ -147,7 +152,7 @@ impl Phone {
         self.registering.held = None;
         self.registering.refused += 1;
         self.register_done(hand);
-        if self.registering.leaving || self.registering.refused > 2 {
+        if self.registering.leaving || (self.registering.refused > 2 && !self.device.patient) {
             return;
         }
         self.registering.generation += 1;

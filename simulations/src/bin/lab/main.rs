@@ -1,5 +1,7 @@
 //! Runs seeds and says what broke.
 
+mod carrier;
+
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,7 +22,11 @@ struct Wanted {
 }
 
 fn main() -> ExitCode {
-    let wanted = match wanted(std::env::args().skip(1)) {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == "cluster").is_some() {
+        return carrier::main(arguments);
+    }
+    let wanted = match wanted(arguments) {
         Ok(wanted) => wanted,
         Err(why) => {
             eprintln!("{why}\n{USAGE}");

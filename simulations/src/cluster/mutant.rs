@@ -1,0 +1,145 @@
+//! Deliberate faults of the switch, made where its parcels, letters and records pass: each takes away one thing that the
+//! promises rest on, and the judges must notice. Only the lab has them.
+
+use std::collections::BTreeSet;
+
+use fabric::letters::media::RelayVerb;
+use fabric::letters::record::{Record, RecordId};
+use fabric::{Epoch, Instant, Letter, Parcel};
+
+use crate::cluster::scene::Scene;
+
+/// A deliberate fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mutant {
+    /// Records carry no effects: what was not released is lost.
+    EffectsForgotten,
+    /// Records carry no open questions.
+    QuestionsForgotten,
+    /// The last part of every record is the one before: a field that is not replicated.
+    StaleField,
+    /// The end of a machine is not told to the standby.
+    TombstoneForgotten,
+    /// Epochs are not looked at.
+    EpochIgnored,
+    /// A machine's clock begins anew at the standby: timers run too long.
+    TimersRestarted,
+    /// A letter to another node is forgotten once it has left.
+    MailForgotten,
+    /// Every director's answer grants.
+    LeaseIgnored,
+    /// A record is written twice under two identities.
+    RecordDoubled,
+    /// A record of every eighth call never arrives.
+    RecordLost,
+    /// Media sessions of every fourth call are never deleted.
+    MediaLeft,
+    /// The standby says that it has what it has not.
+    AckTooEarly,
+}
+
+impl Mutant {
+    pub const ALL: [Mutant; 12] = [
+        Mutant::EffectsForgotten,
+        Mutant::QuestionsForgotten,
+        Mutant::StaleField,
+        Mutant::TombstoneForgotten,
+        Mutant::EpochIgnored,
+        Mutant::TimersRestarted,
+        Mutant::MailForgotten,
+        Mutant::LeaseIgnored,
+        Mutant::RecordDoubled,
+        Mutant::RecordLost,
+        Mutant::MediaLeft,
+        Mutant::AckTooEarly,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Mutant::EffectsForgotten => "effects-forgotten",
+            Mutant::QuestionsForgotten => "questions-forgotten",
+            Mutant::StaleField => "stale-field",
+            Mutant::TombstoneForgotten => "tombstone-forgotten",
+            Mutant::EpochIgnored => "epoch-ignored",
+            Mutant::TimersRestarted => "timers-restarted",
+            Mutant::MailForgotten => "mail-forgotten",
+            Mutant::LeaseIgnored => "lease-ignored",
+            Mutant::RecordDoubled => "record-doubled",
+            Mutant::RecordLost => "record-lost",
+            Mutant::MediaLeft => "media-left",
+            Mutant::AckTooEarly => "ack-too-early",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Mutant> {
+        Mutant::ALL.into_iter().find(|mutant| mutant.name() == name)
+    }
+}
+
+/// Applies a mutant.
+pub struct Saboteur {
+    mutant: Mutant,
+    doubled: BTreeSet<RecordId>,
+}
+
+impl Saboteur {
+    pub fn new(mutant: Mutant, _scene: &Scene) -> Saboteur {
+        Saboteur { mutant, doubled: BTreeSet::new() }
+    }
+
+    /// What becomes of a parcel.
+    pub fn parcel(&mut self, mut parcel: Parcel) -> Option<Parcel> {
+        match (&mut parcel, self.mutant) {
+            (Parcel::Record(record), Mutant::EffectsForgotten) => record.effects.clear(),
+            (Parcel::Record(record), Mutant::QuestionsForgotten) => record.asked.clear(),
+            (Parcel::Record(record), Mutant::TombstoneForgotten) => record.gone = false,
+            (Parcel::Record(record), Mutant::TimersRestarted) => {
+                record.axis = Instant(record.axis.0.saturating_sub(20_000_000));
+            }
+            (Parcel::Mail { mail, .. }, Mutant::EpochIgnored) if mail.from.slot().is_some() => mail.epoch = Epoch(1 << 40),
+            (Parcel::Mail { receipt, .. }, Mutant::MailForgotten) => *receipt = 0,
+            (Parcel::Mail { mail, .. }, Mutant::LeaseIgnored) => {
+                if let Letter::Grant(grant) = &mut mail.letter {
+                    grant.granted = true;
+                }
+            }
+            (Parcel::Mail { mail, .. }, Mutant::MediaLeft) => {
+                if let Letter::RelayAsk(ask) = &mail.letter
+                    && ask.verb == RelayVerb::Delete
+                    && ask.call_id.bytes().map(u32::from).sum::<u32>().is_multiple_of(4)
+                {
+                    return None;
+                }
+            }
+            (Parcel::Ack { number, .. }, Mutant::AckTooEarly) => *number += 3,
+            _ => {}
+        }
+        Some(parcel)
+    }
+
+    /// Whether a record leaves for the central store.
+    pub fn ships(&mut self, record: &Record) -> bool {
+        match (record, self.mutant) {
+            (Record::Stop { id, .. }, Mutant::RecordLost) => !id.call.0.is_multiple_of(8),
+            _ => true,
+        }
+    }
+
+    /// Records that come besides.
+    pub fn besides(&mut self, record: &Record) -> Option<Record> {
+        if self.mutant != Mutant::RecordDoubled {
+            return None;
+        }
+        let mut copy = record.clone();
+        let id = match &mut copy {
+            Record::Start(parties) | Record::Attempt { parties, .. } => &mut parties.id,
+            Record::Stop { id, .. } => id,
+        };
+        id.init_ms += 1;
+        let id = *id;
+        id.call.0.is_multiple_of(8).then(|| {
+            self.doubled.insert(id);
+            copy
+        })
+    }
+}

@@ -1,0 +1,364 @@
+//! The watch: looks at what nodes accept, own and send while it happens (I1, I2, I5, I8, I27), and times take-overs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fabric::hash::FixedMap;
+use fabric::{Address, Envelope, Epoch, GroupId, Letter, NodeId, Parcel, SLOTS, Table};
+use sip::{Limits, Method, Name, View};
+
+use crate::cluster::lab::ClusterLab;
+use crate::cluster::node::{Accepted, Doings};
+use crate::cluster::outcome::{Moment, Takeover};
+use crate::cluster::scene::{NodeSpec, Scene};
+use crate::cluster::sometimes::Sometimes;
+
+/// A judgement before it has words for people.
+pub struct Wrong {
+    pub invariant: u8,
+    pub at: u64,
+    pub attempt: Option<usize>,
+    pub text: String,
+}
+
+pub struct Watch {
+    specs: Vec<NodeSpec>,
+    sites: Vec<usize>,
+    pub wrongs: Vec<Wrong>,
+    pub sometimes: Sometimes,
+    pub timeline: Vec<Moment>,
+    /// The latest table that any node obeys.
+    pub table: Table,
+    /// Highest epoch accepted, by acceptor and slot.
+    accepted: FixedMap<(usize, u16), Epoch>,
+    /// Who had effects of a slot in an epoch accepted.
+    authors: FixedMap<(u16, Epoch), NodeId>,
+    /// Chassis that have a replica of a call.
+    replicas: FixedMap<Address, BTreeSet<usize>>,
+    /// Since when each node is gone, not to be reached or not well: by the fault that did it.
+    pub hurt: BTreeMap<usize, u64>,
+    /// Nodes that were asked to give something up.
+    pub asked: BTreeMap<usize, u64>,
+    pub takeovers: Vec<Takeover>,
+    /// Take-overs whose first effect is awaited: group to place in `takeovers`.
+    awaited: BTreeMap<GroupId, usize>,
+    /// When each group changed its owner last, microseconds.
+    changed: BTreeMap<GroupId, u64>,
+    /// Calls of which something went on after their owner had died: by Call-ID's slot.
+    pub orphans: BTreeMap<usize, u64>,
+    pub registrations: u64,
+    /// The director that the others report to.
+    pub leader: Option<usize>,
+    /// Mail that was sent before: node and receipt.
+    sent: BTreeMap<usize, u64>,
+    limits: Limits,
+}
+
+impl Watch {
+    pub fn new(scene: &Scene) -> Watch {
+        Watch {
+            specs: scene.nodes.clone(),
+            sites: scene.sites.clone(),
+            wrongs: Vec::new(),
+            sometimes: Sometimes::default(),
+            timeline: Vec::new(),
+            table: Table::default(),
+            accepted: FixedMap::default(),
+            authors: FixedMap::default(),
+            replicas: FixedMap::default(),
+            hurt: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            takeovers: Vec::new(),
+            awaited: BTreeMap::new(),
+            changed: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            registrations: 0,
+            leader: None,
+            sent: BTreeMap::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    pub fn fail(&mut self, invariant: u8, now: u64, text: impl Into<String>) {
+        self.fail_call(invariant, now, None, text);
+    }
+
+    pub fn fail_call(&mut self, invariant: u8, now: u64, attempt: Option<usize>, text: impl Into<String>) {
+        if self.wrongs.len() < WRONGS_MAX {
+            self.wrongs.push(Wrong { invariant, at: now, attempt, text: text.into() });
+        }
+    }
+
+    pub fn tell(&mut self, now: u64, node: Option<usize>, event: &str, text: impl Into<String>) {
+        if self.timeline.len() < MOMENTS_MAX {
+            let (event, text) = (event.to_owned(), text.into());
+            self.timeline.push(Moment { at_ms: now / 1_000, node, event, text });
+        }
+    }
+
+    pub fn started(&mut self, now: u64, node: usize, boot: u64) {
+        self.sent.remove(&node);
+        if boot > 1 {
+            self.hurt.remove(&node);
+        }
+        self.tell(now, Some(node), "up", format!("start {boot}"));
+    }
+
+    pub fn registered(&mut self, _device: usize) {
+        self.registrations += 1;
+    }
+
+    pub fn stream_lost(&mut self) {
+        self.sometimes.hit("stream broken in a call");
+    }
+
+    pub fn store_write(&mut self, envelope: &Envelope) {
+        self.author(envelope.from, envelope.epoch, None);
+    }
+
+    fn author(&mut self, from: Address, epoch: Epoch, node: Option<NodeId>) -> Option<NodeId> {
+        let (slot, node) = (from.slot()?, node?);
+        let known = *self.authors.entry((slot % SLOTS, epoch)).or_insert(node);
+        (known != node).then_some(known)
+    }
+
+    /// I1: epochs that somebody accepts never fall, and an epoch has one author.
+    fn accepted(&mut self, now: u64, node: usize, me: NodeId, effect: &Accepted) {
+        let Some(slot) = effect.from.slot() else { return };
+        if effect.epoch == Epoch(0) {
+            return self.fail(1, now, format!("node {} took a {} without an epoch", me.0, effect.kind));
+        }
+        let highest = self.accepted.entry((node, slot)).or_default();
+        if effect.epoch < *highest {
+            let text = format!(
+                "node {} took a {} of slot {slot} in epoch {} after {}",
+                me.0, effect.kind, effect.epoch.0, highest.0
+            );
+            return self.fail(1, now, text);
+        }
+        *highest = effect.epoch;
+        let author = effect.origin.unwrap_or(me);
+        if let Some(other) = self.author(effect.from, effect.epoch, Some(author)) {
+            let text = format!(
+                "effects of slot {slot} in epoch {} were accepted from node {} and from node {}",
+                effect.epoch.0, other.0, author.0
+            );
+            self.fail(1, now, text);
+        }
+        let Some(group) = self.table.group_of_slot(slot) else { return };
+        if let Some(place) = self.awaited.get(&group).copied()
+            && self.table.group(group).is_some_and(|row| row.epoch == effect.epoch)
+        {
+            self.awaited.remove(&group);
+            let takeover = &mut self.takeovers[place];
+            takeover.effect_ms = Some((now / 1_000).saturating_sub(takeover.at_ms));
+        }
+    }
+
+    /// A node obeys a table.
+    pub fn on_table(&mut self, now: u64, place: usize, table: &Table, scene: &Scene) {
+        let me = scene.nodes[place].id;
+        if table.version > self.table.version {
+            self.check_table(now, table);
+            let old = std::mem::replace(&mut self.table, table.clone());
+            self.tell_changes(now, &old, table);
+        }
+        // The moment that the next owner obeys: what a take-over is timed by.
+        for row in &table.groups {
+            let Some(last) = self.changed.get(&row.group).copied() else { continue };
+            if row.active != Some(me) || last != NEWS | row.epoch.0 {
+                continue;
+            }
+            self.changed.insert(row.group, row.epoch.0);
+            if let Some(place) = self.awaited.get(&row.group).copied() {
+                let takeover = &mut self.takeovers[place];
+                takeover.owned_ms = (now / 1_000).saturating_sub(takeover.at_ms);
+            }
+        }
+    }
+
+    /// I5, and what must hold of every table.
+    fn check_table(&mut self, now: u64, table: &Table) {
+        let chassis = |node: NodeId| self.specs.get(usize::from(node.0).wrapping_sub(1)).map(|spec| spec.chassis);
+        let mut wrongs = Vec::new();
+        for row in &table.groups {
+            let (active, standby) = (row.active.and_then(chassis), row.standby.and_then(chassis));
+            if active.is_some() && active == standby {
+                wrongs.push((5, format!("both replicas of group {} stand on one chassis", row.group.0)));
+            }
+            if let Some(old) = self.table.group(row.group) {
+                if row.epoch < old.epoch {
+                    wrongs.push((1, format!("the epoch of group {} fell from {} to {}", row.group.0, old.epoch.0, row.epoch.0)));
+                }
+                if row.epoch == old.epoch && row.active != old.active && old.active.is_some() {
+                    wrongs.push((1, format!("group {} has two owners in epoch {}", row.group.0, row.epoch.0)));
+                }
+            }
+        }
+        if !table.slots.is_empty() {
+            let slots: u32 = table.slots.iter().map(|(slots, _)| u32::from(*slots)).sum();
+            if slots != u32::from(SLOTS) {
+                wrongs.push((3, format!("the table speaks of {slots} slots")));
+            }
+        }
+        for (invariant, text) in wrongs {
+            self.fail(invariant, now, text);
+        }
+    }
+
+    fn tell_changes(&mut self, now: u64, old: &Table, new: &Table) {
+        let place = |node: Option<NodeId>| node.and_then(|node| usize::from(node.0).checked_sub(1));
+        for row in &new.groups {
+            let before = old.group(row.group);
+            if before.is_some_and(|before| before.epoch == row.epoch && before.active == row.active) {
+                continue;
+            }
+            let text = format!("group {} epoch {}", row.group.0, row.epoch.0);
+            self.tell(now, place(row.active), "owns", text);
+            let Some(from) = before.and_then(|before| place(before.active)) else { continue };
+            let Some(to) = place(row.active) else { continue };
+            self.took_over(now, format!("group {}", row.group.0), from, to);
+            self.awaited.insert(row.group, self.takeovers.len() - 1);
+            self.changed.insert(row.group, NEWS | row.epoch.0);
+        }
+    }
+
+    fn took_over(&mut self, now: u64, what: String, from: usize, to: usize) {
+        let fault = self.hurt.get(&from).copied();
+        let since = fault.or_else(|| self.asked.get(&from).copied()).unwrap_or(now);
+        let again = self.takeovers.iter().any(|old| {
+            old.what == what && !old.planned && old.at_ms + 10_000 > since / 1_000 && old.to == self.name(from)
+        });
+        self.sometimes.hit(if fault.is_some() { "take-over" } else { "operator moved a group" });
+        if again && fault.is_some() {
+            self.sometimes.hit("take-over of a take-over");
+        }
+        let (from, to) = (self.name(from), self.name(to));
+        let owned_ms = (now.saturating_sub(since)) / 1_000;
+        let (at_ms, planned) = (since / 1_000, fault.is_none());
+        self.takeovers.push(Takeover { what, from, to, at_ms, owned_ms, effect_ms: None, planned });
+    }
+
+    fn name(&self, place: usize) -> String {
+        format!("node {}", self.specs[place].id.0)
+    }
+
+    pub fn address_moved(&mut self, now: u64, site: usize, node: usize) {
+        let own = self.sites[site];
+        self.tell(now, Some(node), "holds", format!("address of site {}", self.specs[own].id.0));
+        let from = if node == own { None } else { Some(own) };
+        if let Some(from) = from.filter(|from| self.hurt.contains_key(from)) {
+            self.sometimes.hit("site taken over");
+            self.took_over(now, format!("site {}", self.specs[own].id.0), from, node);
+        }
+    }
+}
+
+impl ClusterLab {
+    /// What rooms and ports of a node have taken from actors.
+    pub(super) fn accepted(&mut self, node: usize, doings: &mut Doings) {
+        let me = self.id(node);
+        for effect in doings.accepted.drain(..) {
+            self.watch.accepted(self.now, node, me, &effect);
+            if effect.origin.is_none() {
+                self.watch_lease(node, effect.kind);
+            }
+        }
+    }
+
+    /// I2: a node acts only inside its lease.
+    fn watch_lease(&mut self, node: usize, kind: &'static str) {
+        if self.scene.plan.topology.directors < 3 {
+            return;
+        }
+        let own = &self.nodes[node];
+        let Some(host) = &own.host else { return };
+        if host.office.status(own.clock.now(self.now)).lease_ms == 0 {
+            let text = format!("node {} acts without a lease: {kind}", self.id(node).0);
+            self.watch.fail(2, self.now, text);
+        }
+    }
+
+    pub(super) fn watch_sent(&mut self, from: usize, parcel: &Parcel) {
+        let Parcel::Mail { receipt, mail } = parcel else { return };
+        if let (Letter::Silences(_), Address::Director(leader)) = (&mail.letter, mail.to) {
+            self.watch.leader = self.scene.place(leader);
+        }
+        if mail.from.slot().is_none() || mail.to.slot().is_some() || mail.letter.is_harmless() {
+            return;
+        }
+        // Letters that are sent again were posted under an earlier lease; acceptors fence them.
+        let last = self.watch.sent.entry(from).or_default();
+        if *receipt != 0 && *receipt <= *last {
+            return;
+        }
+        *last = (*last).max(*receipt);
+        self.watch_lease(from, mail.letter.kind());
+        let Letter::SipOut(out) = &mail.letter else { return };
+        let view = out.message.view();
+        let Some(status) = view.status().map(|status| status.code()) else { return };
+        if view.method() == Method::Invite && status < 300 && matches!(mail.from, Address::Call(_)) {
+            self.watch_replica(from, mail.from, status, view.call_id().unwrap_or_default().to_vec());
+        }
+    }
+
+    /// I8, I6: what promises something to a caller is on a second chassis first.
+    fn watch_replica(&mut self, node: usize, call: Address, status: u16, call_id: Vec<u8>) {
+        let chassis = self.scene.nodes[node].chassis;
+        let safe = self.watch.replicas.get(&call).is_some_and(|all| all.iter().any(|other| *other != chassis));
+        if safe {
+            return;
+        }
+        let own = &self.nodes[node];
+        let Some(host) = &own.host else { return };
+        let table = host.office.table();
+        let standby = table.owner_of(call).and_then(|row| row.standby.filter(|_| row.full));
+        let place = standby.and_then(|standby| self.scene.place(standby));
+        let lives = place.is_some_and(|place| {
+            self.nodes[place].host.is_some() && !self.watch.hurt.contains_key(&place) && self.net.is_up(node, place)
+        });
+        let counted = host.office.status(own.clock.now(self.now)).counts.unprotected;
+        if lives && counted == 0 {
+            let attempt = self.street.book.attempt_of(&call_id);
+            let invariant = if status < 200 { 8 } else { 6 };
+            let text = format!("a {status} leaves node {} and no other chassis knows the call", self.id(node).0);
+            self.watch.fail_call(invariant, self.now, attempt, text);
+        }
+        self.watch.sometimes.hit("unprotected effect");
+    }
+
+    pub(super) fn watch_arrived(&mut self, _from: usize, to: usize, parcel: &Parcel) {
+        if let Parcel::Record(record) = parcel
+            && matches!(record.address, Address::Call(_))
+        {
+            let chassis = self.scene.nodes[to].chassis;
+            self.watch.replicas.entry(record.address).or_default().insert(chassis);
+        }
+    }
+
+    /// I27: nothing that a phone gets names another phone's private address.
+    pub(super) fn watch_edge(&mut self, _node: usize, device: usize, bytes: &[u8]) {
+        let Ok(view) = View::parse(bytes, &self.watch.limits) else { return };
+        if !view.is_request() {
+            return;
+        }
+        let own = self.scene.script.devices[device].private.ip().to_string();
+        for name in [Name::Via, Name::Contact, Name::RecordRoute, Name::CallId, Name::From] {
+            for value in view.headers(name) {
+                let text = String::from_utf8_lossy(value);
+                if text.contains("192.168.") && !text.contains(&own) {
+                    let what = format!("device {device} is told of an inside address: {name:?}: {text}");
+                    self.watch.fail(27, self.now, what);
+                }
+            }
+        }
+    }
+}
+
+/// Marks an epoch whose owner has not obeyed yet.
+const NEWS: u64 = 1 << 63;
+
+/// Failures kept of a run; more of them say nothing new.
+const WRONGS_MAX: usize = 200;
+
+/// Moments kept for the timeline.
+const MOMENTS_MAX: usize = 5_000;
