@@ -1,5 +1,6 @@
 use fabric::Machine;
 use fabric::hash::hash64;
+use fabric::{Address, Home, NodeId};
 
 use super::super::tests::bench::{Bench, Req, alice, settings};
 use super::*;
@@ -46,6 +47,24 @@ fn other_versions_and_damaged_bytes_are_refused() {
         damaged[1 + chance % (bench.replica.len() - 1)] ^= (chance >> 32) as u8 | 1;
         let _ = restore(&damaged);
     }
+}
+
+/// The counts of a nonce move with the machine, and with them the clock that says how far back they reach (I26): the
+/// new owner may have been started a moment ago.
+#[test]
+fn nonces_of_the_old_owner_count_on_at_the_new_one() {
+    let mut bench = Bench::new(settings());
+    let first = bench.answered(&Req::default(), 0);
+    bench.accepted(&first);
+    let home = Home::new(NodeId(2), *bench.desk.home.secret(), 16);
+    bench.desk = Desk::new(&home, Arc::new(settings()));
+    bench.machine = bench.restore();
+    let next = Req { cseq: 3, branch: "b3", ..bench.counted(&Req::default(), 0, &first, 2) };
+    bench.accepted(&next);
+    let replay = Req { cseq: 4, branch: "b4", ..bench.counted(&Req::default(), 0, &first, 2) };
+    let ask = bench.register(&replay).one();
+    assert_eq!(ask.to, Address::Store(NodeId(2)));
+    assert_eq!(bench.answer(&ask, alice()).one_reply().status(), 401);
 }
 
 /// A REGISTER that comes again to a state that has not seen it binds the very same.
