@@ -3,6 +3,8 @@
 mod council;
 mod decide;
 mod history;
+#[cfg(test)]
+mod lab;
 mod log;
 mod machine;
 mod orders;

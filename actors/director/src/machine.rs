@@ -305,7 +305,7 @@ impl Director {
         self.dirty = true;
     }
 
-    fn facts(&self) -> Vec<(String, String)> {
+    pub(crate) fn facts(&self) -> Vec<(String, String)> {
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let voter = self.voter.as_ref();
         let silent = self.decided.table.members.iter().map(|member| member.node);

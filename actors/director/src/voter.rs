@@ -33,6 +33,8 @@ pub(crate) struct Voter {
     fresh: BTreeSet<NodeId>,
     /// The other one of two voters was declared dead by an operator.
     alone: bool,
+    /// Election timeout of a term, ticks.
+    drawn: (u64, usize),
 }
 
 /// What one Ready wants kept, and the messages that wait for it.
@@ -95,6 +97,7 @@ impl Voter {
             spoken: 0,
             fresh: BTreeSet::new(),
             alone: false,
+            drawn: (0, 0),
         };
         voter.draw();
         (voter, decisions)
@@ -165,10 +168,6 @@ impl Voter {
         // An error says that the message came too late to matter.
         let _ = self.raw.step(message);
         self.draw();
-        let log = &self.raw.raft.raft_log;
-        if !self.joined && self.spoken > 0 && log.committed >= self.spoken && log.persisted >= self.spoken {
-            self.joined = true;
-        }
     }
 
     /// Another voter says that it has lost (or never had) its journal, or that it has one.
@@ -224,6 +223,10 @@ impl Voter {
             }
         }
         self.draw();
+        let log = &self.raw.raft.raft_log;
+        if self.spoken > 0 && log.committed >= self.spoken && log.persisted >= self.spoken {
+            self.joined = true;
+        }
     }
 
     fn take_ready(&mut self, out: &mut Out) {
@@ -336,11 +339,15 @@ impl Voter {
     /// on the term only, and no two voters of a term have the same.
     fn draw(&mut self) {
         let term = self.raw.raft.term;
-        let weight = |voter: NodeId| hash64(&self.secret, &[b"election", &term.to_be_bytes(), &voter.0.to_be_bytes()]);
-        let mine = (weight(self.me), self.me);
-        let rank = self.voters.iter().filter(|voter| (weight(**voter), **voter) < mine).count();
-        let step = if self.voters.len() > 3 { 2 } else { 4 };
-        self.raw.raft.set_randomized_election_timeout((ELECTION_MIN + rank * step).min(ELECTION_MAX - 1));
+        if self.drawn.0 != term || self.drawn.1 == 0 {
+            let weight =
+                |voter: NodeId| hash64(&self.secret, &[b"election", &term.to_be_bytes(), &voter.0.to_be_bytes()]);
+            let mine = (weight(self.me), self.me);
+            let rank = self.voters.iter().filter(|voter| (weight(**voter), **voter) < mine).count();
+            let step = if self.voters.len() > 3 { 2 } else { 4 };
+            self.drawn = (term, (ELECTION_MIN + rank * step).min(ELECTION_MAX - 1));
+        }
+        self.raw.raft.set_randomized_election_timeout(self.drawn.1);
     }
 }
 
