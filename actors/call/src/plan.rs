@@ -4,13 +4,13 @@ use fabric::letters::flow::{Flow, Transport};
 use fabric::letters::location::Binding;
 use fabric::letters::names::{NamesAsk, Target};
 use fabric::letters::subscriber::{AccountAsk, Lock, Subscriber};
-use fabric::{Now, Reject, Tokens};
+use fabric::{Address, Now, Reject, Tokens};
 use sip::{Host, Scheme, Status, Uri, parse_name_addr, split_commas};
 
 use crate::admission::host_of;
 use crate::attempt::{Branch, BranchState};
 use crate::reject;
-use crate::settings::Settings;
+use crate::settings::{Outbound, Settings};
 
 /// Where the call came from, as far as it decides who is meant.
 pub(crate) struct Origin<'a> {
@@ -114,11 +114,12 @@ pub(crate) fn resolve(contact: &str) -> Option<NamesAsk> {
     })
 }
 
-/// A flow to a resolved target: over the caller's listener when the transport is the same, else over one of our own.
+/// A flow to a resolved target: over the caller's listener when the transport is the same, else over another one of the
+/// caller's balancer, else over whatever fits.
 pub(crate) fn flow_to(target: &Target, source: &Flow, settings: &Settings) -> Option<Flow> {
     let same = |local: &std::net::SocketAddr| local.is_ipv4() == target.address.is_ipv4();
-    let towards = |listener: u16, local| Flow {
-        balancer: source.balancer,
+    let towards = |balancer: Address, listener: u16, local| Flow {
+        balancer,
         transport: target.transport,
         listener,
         local,
@@ -126,10 +127,15 @@ pub(crate) fn flow_to(target: &Target, source: &Flow, settings: &Settings) -> Op
         connection: 0,
     };
     if source.transport == target.transport && same(&source.local) {
-        return Some(towards(source.listener, source.local));
+        return Some(towards(source.balancer, source.listener, source.local));
     }
-    let fits = settings.outbound.iter().find(|own| own.transport == target.transport && same(&own.local))?;
-    Some(towards(fits.listener, fits.local))
+    let fits = |own: &&Outbound| own.transport == target.transport && same(&own.local);
+    let at_home = |own: &&Outbound| Some(own.site) == source.balancer.node();
+    if let Some(own) = settings.outbound.iter().filter(fits).find(at_home) {
+        return Some(towards(source.balancer, own.listener, own.local));
+    }
+    let own = settings.outbound.iter().find(fits)?;
+    Some(towards(Address::Balancer(own.site, 0), own.listener, own.local))
 }
 
 #[cfg(test)]

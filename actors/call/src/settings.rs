@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use fabric::NodeId;
 use fabric::letters::flow::Transport;
 use serde::Deserialize;
 
@@ -61,10 +62,12 @@ pub struct Settings {
     pub outbound: Vec<Outbound>,
 }
 
-/// A listener of this node that requests can leave from.
+/// A listener of a balancer that requests can leave from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outbound {
-    /// Number of the listener in the node's configuration.
+    /// Balancer site that it belongs to.
+    pub site: NodeId,
+    /// Number of the listener at its site.
     pub listener: u16,
     pub transport: Transport,
     /// Our address as peers are told it.

@@ -1,24 +1,29 @@
 //! Boot and end of a node.
 
+mod addresses;
+mod cluster;
+mod links;
+mod open;
+
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric::{Address, Clock, Home, NodeId, Post};
-use ports::{flow, names, records, relay, store, tracer};
-use roles::{RoleSettings, Roles};
+use fabric::{Clock, Home, NodeId};
 use shell::{Exchange, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, info, warn};
 use web::serve::{Limits, Serving, serve};
 use web::{Failed, Switch};
 
-use crate::config::{Config, Listen};
+use crate::config::Config;
 use crate::facts::Facts;
 use crate::logging::LogLevel;
 use crate::{logging, secret};
+pub(crate) use cluster::Membership;
+pub(crate) use open::Ports;
 
 /// Why a node did not start, in a sentence that says what to do.
 #[derive(Debug)]
@@ -88,21 +93,12 @@ pub struct Node {
     config: Config,
     switch: Arc<Switch>,
     ports: Ports,
+    /// What ties it to the other nodes; `None` when it is alone.
+    membership: Option<Membership>,
     api: Option<Serving>,
     control: Option<Serving>,
     /// Held as long as the node lives.
     _lock: File,
-}
-
-/// Handles of the ports.
-#[derive(Clone)]
-pub(crate) struct Ports {
-    pub store: store::Handle,
-    pub records: records::Handle,
-    pub names: names::Handle,
-    pub relay: relay::Handle,
-    pub tracer: tracer::Handle,
-    pub flow: flow::Handle,
 }
 
 impl Node {
@@ -112,21 +108,37 @@ impl Node {
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| format!("cannot make the data directory {}: {error}", config.data_dir.display()))?;
         let lock = lock(&config.data_dir)?;
-        let home = Home::new(NodeId(config.node), secret::load(&config.secret_file())?, config.shards);
-        let founder = Arc::new(Roles::new(home, role_settings(&config)));
-        let exchange = Exchange::new(home.node, founder, clock.clone(), config.shell.clone());
-        let ports = open_ports(&config, &exchange, &home, &clock).await?;
-        let facts = Arc::new(Facts::new(&config, ports.clone(), clock, level));
+        let secret = match &config.cluster {
+            None => secret::load(&config.secret_file())?,
+            Some(_) => secret::load_shared(&config.secret_file())?,
+        };
+        let home = Home::new(NodeId(config.node), secret, config.shards);
+        let boot = (clock.now().unix_ms ^ secret::random()?).max(1);
+        let crew = Arc::new(open::crew(&config, home, boot));
+        let (exchange, joining) = match &config.cluster {
+            None => (Exchange::new(home.node, crew, clock.clone(), config.shell.clone()), None),
+            Some(_) => {
+                let joining = cluster::Joining::new(&config, &home, crew, boot)?;
+                let office = joining.office.clone();
+                (Exchange::with_office(home.node, office, clock.clone(), config.shell.clone()), Some(joining))
+            }
+        };
+        let ports = open::ports(&config, &exchange, &home, &clock).await?;
+        let membership = match joining {
+            None => None,
+            Some(joining) => Some(joining.join(&config, &exchange).await?),
+        };
+        let facts = Facts::new(&config, ports.clone(), membership.clone(), clock, level);
         let switch = Arc::new(Switch {
             exchange,
             home,
-            store: ports.store.provisioning(),
-            node: facts,
+            store: ports.store.as_ref().map(ports::store::Handle::provisioning),
+            node: Arc::new(facts),
             ask_timeout: Duration::from_millis(config.api.ask_timeout_ms.max(config.control.ask_timeout_ms)),
         });
-        let mut node = Node { config, switch, ports, api: None, control: None, _lock: lock };
+        let mut node = Node { config, switch, ports, membership, api: None, control: None, _lock: lock };
         node.serve().await?;
-        info!(name = %node.config.name, node = node.config.node, listeners = ?node.listeners(), api = ?node.api_address(), control = ?node.control_address(), "tandem runs");
+        info!(name = %node.config.node_name(), node = node.config.node, roles = %node.config.roles(), listeners = ?node.listeners(), api = ?node.api_address(), control = ?node.control_address(), "tandem runs");
         Ok(node)
     }
 
@@ -143,7 +155,9 @@ impl Node {
             let tls = web::serve::tls(listen, &certificate, &key)?;
             let settings = self.config.api.clone();
             let limits = limits(settings.connections_max, settings.header_timeout_ms);
-            let router = web::api::router(self.switch.clone(), settings)
+            let store =
+                self.switch.store.clone().ok_or_else(|| "api.listen: the API needs the store of a proxy".to_owned())?;
+            let router = web::api::router(self.switch.clone(), store, settings)
                 .map_err(|(name, why)| format!("api.users.{name}: {why}"))?;
             let serving = serve(listen, Some(tls), limits, router);
             self.api = Some(serving.map_err(|error| format!("cannot listen on {listen} (api): {error}"))?);
@@ -153,13 +167,14 @@ impl Node {
 
     /// Bound SIP listeners, as peers are told them.
     pub fn listeners(&self) -> Vec<String> {
-        let all = self.ports.flow.listeners().iter();
+        let all = self.ports.flows.iter().flat_map(|(_, flow)| flow.listeners());
         all.map(|listener| format!("{}:{}", listener.transport.param(), listener.local)).collect()
     }
 
-    /// Address of the SIP listener of this number.
+    /// Address of the SIP listener of this number at the node's own site.
     pub fn sip_address(&self, number: u16) -> Option<SocketAddr> {
-        self.ports.flow.listeners().iter().find(|listener| listener.number == number).map(|listener| listener.bound)
+        let (_, flow) = self.ports.flows.first()?;
+        flow.listeners().iter().find(|listener| listener.number == number).map(|listener| listener.bound)
     }
 
     pub fn api_address(&self) -> Option<SocketAddr> {
@@ -172,24 +187,33 @@ impl Node {
 
     /// Ends the node: no new work, bounded patience for what runs, everything durable.
     pub async fn stop(self) {
-        info!("stopping: new calls and registrations are refused");
-        if let Err(Failed::Refused(why) | Failed::Unavailable(why)) = self.switch.drain(true).await {
-            warn!(%why, "balancers could not be drained");
+        if !self.hand_over().await {
+            info!("stopping: new calls and registrations are refused");
+            if let Err(Failed::Refused(why) | Failed::Unavailable(why)) = self.switch.drain(true).await {
+                warn!(%why, "balancers could not be drained");
+            }
+            if self.config.is_proxy() {
+                self.settle().await;
+                self.farewell().await;
+            }
         }
-        self.settle().await;
-        self.farewell().await;
         for serving in [self.api, self.control].into_iter().flatten() {
             serving.stop(WEB_PATIENCE).await;
         }
-        let exchange = &self.switch.exchange;
-        exchange.stop().await;
-        self.ports.flow.stop().await;
-        self.ports.relay.stop().await;
-        self.ports.names.stop().await;
-        self.ports.tracer.stop().await;
-        self.ports.records.stop().await;
-        self.ports.store.stop().await;
+        if let Some(membership) = &self.membership {
+            membership.stop().await;
+        }
+        self.switch.exchange.stop().await;
+        self.ports.stop().await;
         info!("stopped");
+    }
+
+    /// Gives everything to other nodes of the cluster. Whether calls go on without this node.
+    async fn hand_over(&self) -> bool {
+        let Some(membership) = &self.membership else { return false };
+        info!("stopping: other nodes are asked to take over");
+        let patience = Duration::from_secs(u64::from(self.config.stop_s.max(LEAVE_MIN_S)));
+        membership.leave(patience).await
     }
 
     /// Waits until no call is being set up or ended, `stop_s` at most.
@@ -232,6 +256,9 @@ impl Node {
 /// How long phones have to answer the BYE of a switch that stops.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Shortest patience for other nodes to take over, seconds.
+const LEAVE_MIN_S: u32 = 10;
+
 /// How long the web listeners wait for open requests.
 const WEB_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -251,97 +278,6 @@ fn lock(data_dir: &Path) -> Result<File, BootError> {
 
 fn limits(connections_max: usize, header_timeout_ms: u64) -> Limits {
     Limits { connections_max, header_timeout: Duration::from_millis(header_timeout_ms) }
-}
-
-/// Registers every port at the exchange and starts the residents; sockets come last, when letters find everybody.
-async fn open_ports(
-    config: &Config,
-    exchange: &Exchange,
-    home: &Home,
-    clock: &Arc<dyn Clock>,
-) -> Result<Ports, BootError> {
-    let post: Arc<dyn Post> = Arc::new(exchange.clone());
-    let store_settings = store::Settings { file: config.data_dir.join(&config.store.file), ..config.store.clone() };
-    let store = store::start(store_settings, post.clone(), home, clock.clone()).await?;
-    exchange.register_port(home.store(), Arc::new(store.clone()));
-    let records_settings = records::Settings {
-        journal_dir: config.data_dir.join(&config.records.journal_dir),
-        cdr_dir: config.data_dir.join(&config.records.cdr_dir),
-        ..config.records.clone()
-    };
-    let records = records::start(records_settings, post.clone(), clock.clone(), Some(&store)).await?;
-    exchange.register_port(home.records(), Arc::new(records.clone()));
-    let names = names::start(config.names.clone(), post.clone(), home).await?;
-    exchange.register_port(home.names(), Arc::new(names.clone()));
-    let relays = config.relays().map_err(|problem| format!("{}: {}", problem.key, problem.what))?;
-    let relay = relay::start(relay::Settings { relays, local: None }, post.clone(), home).await?;
-    exchange.register_port(home.relay(), Arc::new(relay.clone()));
-    let tracer = tracer::start(config.trace.clone(), post.clone());
-    exchange.register_port(home.tracer(), Arc::new(tracer.clone()));
-
-    for shard in 0..home.shards {
-        resident(exchange, Address::Location(shard)).await?;
-    }
-    resident(exchange, home.anchor()).await?;
-    for shard in 0..config.balancers() {
-        resident(exchange, Address::Balancer(home.node, shard)).await?;
-    }
-    let settings = flow::Settings {
-        listen: config.listen.iter().map(|one| listen(one, config.sockets(one))).collect(),
-        balancers: config.balancers(),
-        udp: config.udp.clone(),
-        tcp: config.tcp.clone(),
-    };
-    let flow = flow::start(settings, post, home, clock.clone()).await?;
-    exchange.register_port(home.flow(), Arc::new(flow.clone()));
-    Ok(Ports { store, records, names, relay, tracer, flow })
-}
-
-async fn resident(exchange: &Exchange, address: Address) -> Result<(), BootError> {
-    exchange.start_resident(address).await.map_err(|error| BootError(error.to_string()))
-}
-
-fn listen(listen: &Listen, sockets: u16) -> flow::Listen {
-    flow::Listen {
-        transport: listen.transport.transport(),
-        address: listen.address,
-        advertise: listen.advertise,
-        sockets,
-        wildcard: listen.wildcard,
-    }
-}
-
-/// What every machine is told: its section, and what the node fills in.
-fn role_settings(config: &Config) -> RoleSettings {
-    let listeners = config.listen.iter();
-    let mut balancer = config.balancer.clone();
-    balancer.listeners = listeners
-        .clone()
-        .map(|listen| balancer::ListenerInfo { transport: listen.transport.transport(), local: listen.advertised() })
-        .collect();
-    balancer.siblings = config.balancers();
-    balancer.trace = config.trace.messages_max > 0 && config.trace.bytes_max > 0;
-    let trunks = config.call.trusted.iter().filter_map(|address| address.to_string().parse::<balancer::Net>().ok());
-    balancer.trusted.extend(trunks);
-    let mut call = config.call.clone();
-    call.outbound = listeners
-        .enumerate()
-        .map(|(number, listen)| call::Outbound {
-            listener: number as u16,
-            transport: listen.transport.transport(),
-            local: listen.advertised(),
-        })
-        .collect();
-    RoleSettings {
-        balancer: Arc::new(balancer),
-        registration: Arc::new(config.registration.clone()),
-        location: Arc::new(config.location.clone()),
-        call: Arc::new(call),
-        media: Arc::new(config.media.clone()),
-        anchor: Arc::new(config.anchor.clone()),
-        hives: config.hive_count(),
-        clustered: false,
-    }
 }
 
 #[cfg(test)]

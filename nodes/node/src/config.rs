@@ -1,6 +1,9 @@
 //! Configuration of a node: one TOML file, unknown keys refused with their line, and checks that look across sections.
 
 mod check;
+pub mod cluster;
+
+pub use check::warnings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +14,10 @@ use fabric::letters::flow::Transport;
 use serde::Deserialize;
 use web::{ApiSettings, ControlSettings};
 
+use cluster::Cluster;
+use fabric::NodeId;
+use ports::links::roles::Roles;
+
 /// The whole file; every section is the `Settings` of the crate that acts on it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,19 +26,26 @@ pub struct Config {
     pub node: u16,
     /// Name for people; default `solo`.
     pub name: String,
-    /// File with the cluster secret, 32 hex digits; made at the first start when absent. Default `secret` in the data directory.
+    /// What this node is there for: `balancer`, `proxy`, `director`, `witness`. Default: what `[[cluster.nodes]]` says of it;
+    /// a node that is alone is all there is.
+    pub roles: Option<Roles>,
+    /// File with the cluster secret, 32 hex digits. A node that is alone makes it at its first start; in a cluster it must
+    /// be there, and the same on all nodes. Default `secret` in the data directory.
     pub secret_file: Option<PathBuf>,
     /// Directory of database, records and certificates; default `/var/lib/tandem`.
     pub data_dir: PathBuf,
     /// Threads of the runtime, count; default 0: one a processor.
     pub workers: usize,
-    /// Location shards, count; default 64, from 1 to 4096.
+    /// Location shards, count; default 64, from 1 to 4096; the same on all nodes of a cluster.
     pub shards: u16,
     /// Actors that share registrations, and as many that share media sessions, count; default 0: two a worker.
     pub hives: u16,
     /// Longest wait for running transactions at a graceful stop, seconds; established calls are then ended with BYE. Default 5, 0 waits for none.
+    /// In a cluster as long, but 10 at least, for other nodes to take everything over.
     pub stop_s: u32,
+    /// Listeners of this node; in a cluster also those of sites that it may hold or that its calls leave by.
     pub listen: Vec<Listen>,
+    pub cluster: Option<Cluster>,
     pub balancer: balancer::Settings,
     pub registration: registration::Settings,
     pub location: location::Settings,
@@ -55,6 +69,7 @@ impl Default for Config {
         Config {
             node: 1,
             name: "solo".to_owned(),
+            roles: None,
             secret_file: None,
             data_dir: PathBuf::from("/var/lib/tandem"),
             workers: 0,
@@ -62,6 +77,7 @@ impl Default for Config {
             hives: 0,
             stop_s: 5,
             listen: Vec::new(),
+            cluster: None,
             balancer: Default::default(),
             registration: Default::default(),
             location: Default::default(),
@@ -90,6 +106,13 @@ pub struct Listen {
     pub transport: Protocol,
     /// Address to bind.
     pub address: SocketAddr,
+    /// Balancer site that it belongs to, a node's number; default this node.
+    #[serde(default)]
+    pub site: Option<u16>,
+    /// The address moves between the holders of the site: it is bound although the machine may not have it now
+    /// (IP_FREEBIND). Default false.
+    #[serde(default)]
+    pub floating: bool,
     /// Address that peers are told (Via, Contact, Path); default the bound one.
     #[serde(default)]
     pub advertise: Option<SocketAddr>,
@@ -236,9 +259,14 @@ impl Config {
         }
     }
 
-    /// Balancer actors: as many as the largest listener has sockets.
-    pub fn balancers(&self) -> u16 {
-        let most = self.listen.iter().map(|listen| self.sockets(listen)).max();
+    /// Listeners of a site; their places are their numbers there.
+    pub fn listeners(&self, site: NodeId) -> impl Iterator<Item = &Listen> {
+        self.listen.iter().filter(move |listen| listen.site.unwrap_or(self.node) == site.0)
+    }
+
+    /// Balancer actors of a site: as many as its largest listener has sockets.
+    pub fn balancers(&self, site: NodeId) -> u16 {
+        let most = self.listeners(site).map(|listen| self.sockets(listen)).max();
         most.unwrap_or(1)
     }
 

@@ -1,14 +1,17 @@
 //! What a node tells of itself: status, and its part of the metrics.
 
+mod cluster;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fabric::{Clock, Instant};
+use fabric::{Clock, Instant, NodeId};
 use ports::counters::Snapshot;
 use serde_json::{Value, json};
 use web::metrics::Page;
 
-use crate::boot::Ports;
+use crate::boot::{Membership, Ports};
 use crate::config::Config;
 use crate::logging::LogLevel;
 
@@ -16,8 +19,11 @@ use crate::logging::LogLevel;
 pub struct Facts {
     name: String,
     node: u16,
-    sockets: Vec<u16>,
+    roles: Vec<&'static str>,
+    /// Sockets of every listener, by site and number.
+    sockets: BTreeMap<(NodeId, u16), u16>,
     ports: Ports,
+    membership: Option<Membership>,
     clock: Arc<dyn Clock>,
     started: Instant,
     draining: AtomicBool,
@@ -25,12 +31,26 @@ pub struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(config: &Config, ports: Ports, clock: Arc<dyn Clock>, level: LogLevel) -> Facts {
+    pub(crate) fn new(
+        config: &Config,
+        ports: Ports,
+        membership: Option<Membership>,
+        clock: Arc<dyn Clock>,
+        level: LogLevel,
+    ) -> Facts {
+        let mut sockets = BTreeMap::new();
+        for site in config.sites() {
+            for (number, listen) in config.listeners(site).enumerate() {
+                sockets.insert((site, number as u16), config.sockets(listen));
+            }
+        }
         Facts {
-            name: config.name.clone(),
+            name: config.node_name().to_owned(),
             node: config.node,
-            sockets: config.listen.iter().map(|listen| config.sockets(listen)).collect(),
+            roles: config.roles().iter().map(|role| role.name()).collect(),
+            sockets,
             ports,
+            membership,
             started: clock.now().instant,
             clock,
             draining: AtomicBool::new(false),
@@ -42,33 +62,46 @@ impl Facts {
         self.clock.now().instant.since(self.started).as_secs()
     }
 
-    fn counters(&self) -> [(&'static str, Snapshot); 6] {
+    /// What each port counts; several sites are one flow port to people.
+    fn counters(&self) -> Vec<(&'static str, Snapshot)> {
         let ports = &self.ports;
-        [
-            ("flow", ports.flow.counters()),
-            ("store", ports.store.counters()),
-            ("records", ports.records.counters()),
-            ("names", ports.names.counters()),
-            ("relay", ports.relay.counters()),
-            ("tracer", ports.tracer.counters()),
-        ]
+        let mut flow = Snapshot::new();
+        for (name, value) in ports.flows.iter().flat_map(|(_, port)| port.counters()) {
+            match flow.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += value,
+                None => flow.push((name, value)),
+            }
+        }
+        let all = [
+            ("flow", (!ports.flows.is_empty()).then_some(flow)),
+            ("store", ports.store.as_ref().map(|port| port.counters())),
+            ("records", ports.records.as_ref().map(|port| port.counters())),
+            ("names", ports.names.as_ref().map(|port| port.counters())),
+            ("relay", ports.relay.as_ref().map(|port| port.counters())),
+            ("tracer", Some(ports.tracer.counters())),
+            ("links", self.membership.as_ref().map(|membership| membership.links.counters())),
+        ];
+        all.into_iter().filter_map(|(name, snapshot)| Some((name, snapshot?))).collect()
     }
 }
 
 impl web::Node for Facts {
     fn status(&self) -> Value {
-        let listeners = self.ports.flow.listeners().iter().map(|listener| {
+        let all = self.ports.flows.iter().flat_map(|(site, flow)| flow.listeners().iter().map(|one| (*site, one)));
+        let listeners = all.map(|(site, listener)| {
             json!({
+                "site": site.0,
                 "number": listener.number,
                 "transport": listener.transport.param(),
                 "address": listener.bound.to_string(),
                 "advertise": listener.local.to_string(),
-                "sockets": self.sockets.get(usize::from(listener.number)).copied().unwrap_or(1),
+                "sockets": self.sockets.get(&(site, listener.number)).copied().unwrap_or(1),
             })
         });
         json!({
             "name": self.name,
             "node": self.node,
+            "roles": self.roles,
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_s": self.uptime_s(),
             "draining": web::Node::is_draining(self),
@@ -93,8 +126,22 @@ impl web::Node for Facts {
                 page.sample(&family, &[("counter", name)], *value as f64);
             }
         }
-        calls(&mut page, &counters);
+        if self.ports.records.is_some() {
+            calls(&mut page, &counters);
+        }
+        if let Some(membership) = &self.membership {
+            cluster::metrics(&mut page, membership, self.clock.now());
+        }
         page.text
+    }
+
+    fn cluster(&self) -> Option<Value> {
+        let membership = self.membership.as_ref()?;
+        Some(cluster::status(membership, self.clock.now()))
+    }
+
+    fn directors(&self) -> Vec<NodeId> {
+        self.membership.as_ref().map(|membership| membership.voters.clone()).unwrap_or_default()
     }
 
     fn set_draining(&self, draining: bool) {

@@ -13,6 +13,7 @@
 
 mod boot;
 pub mod config;
+mod crew;
 mod facts;
 pub mod logging;
 mod secret;

@@ -17,6 +17,27 @@ pub fn load(path: &Path) -> Result<[u8; 16], String> {
     }
 }
 
+/// Reads the secret of a cluster, which is never made here: every node must have the same. Errors: what, and what to do.
+pub fn load_shared(path: &Path) -> Result<[u8; 16], String> {
+    match path.exists() {
+        true => load(path),
+        false => Err(format!(
+            "the cluster secret {0} is missing; it must be the same on all nodes, so it is not made here. Once, anywhere: \
+             `od -An -N16 -tx1 /dev/urandom | tr -d ' \\n' > secret`, then copy it to {0} on every node, mode 0600",
+            path.display()
+        )),
+    }
+}
+
+/// A number that another process will hardly choose.
+pub fn random() -> Result<u64, String> {
+    let mut bytes = [0u8; 8];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .map_err(|error| format!("cannot read /dev/urandom: {error}"))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 fn make(path: &Path) -> Result<[u8; 16], String> {
     let fail = |error: std::io::Error| format!("cannot make {}: {error}", path.display());
     let mut secret = [0u8; 16];

@@ -1,11 +1,13 @@
 //! Flow port: all SIP sockets of the node behind one address. A `Transmit` goes to the transport of its flow.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use fabric::letters::flow::Transport;
 use fabric::{Address, Clock, Envelope, Fault, FaultKind, Home, Letter, Post, Thread};
 use serde::{Deserialize, Deserializer};
+use socket2::SockRef;
 
 use crate::counters::Snapshot;
 use crate::{StartError, tcp, udp};
@@ -28,6 +30,9 @@ pub struct Listen {
     /// Allows an unspecified address (0.0.0.0, `[::]`); default false: other servers share hosts with a switch.
     #[serde(default)]
     pub wildcard: bool,
+    /// Binds the address although the machine may not have it now (`IP_FREEBIND`); default false.
+    #[serde(default)]
+    pub floating: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -134,6 +139,15 @@ impl Post for Handle {
             Transport::Tcp => self.tcp.post(envelope),
             _ => returned(&*self.post, &envelope, FaultKind::Unavailable, "no such transport"),
         }
+    }
+}
+
+/// Lets a socket be bound to an address that is not there yet.
+pub(crate) fn free_bind(socket: &impl AsFd, address: SocketAddr) -> std::io::Result<()> {
+    let socket = SockRef::from(socket);
+    match address.is_ipv4() {
+        true => socket.set_freebind_v4(true),
+        false => socket.set_freebind_v6(true),
     }
 }
 

@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 
 use crate::StartError;
 use crate::counters::{Counter, Snapshot};
-use crate::flow::{Listen, Listener, Place, returned};
+use crate::flow::{Listen, Listener, Place, free_bind, returned};
 use connection::Connection;
 use table::Table;
 
@@ -118,7 +118,7 @@ pub(crate) async fn start(
     let mut open = Vec::new();
     let mut sockets = Vec::new();
     for (number, listen) in listeners {
-        let (bound, socket) = bind(&settings, listen.address)
+        let (bound, socket) = bind(&settings, listen.address, listen.floating)
             .and_then(|socket| Ok((socket.local_addr()?, socket)))
             .map_err(|e| StartError::new(format!("cannot listen on tcp {}", listen.address), e))?;
         let local = listen.advertise.unwrap_or(bound);
@@ -278,12 +278,15 @@ async fn dial(bound: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(remote).await
 }
 
-fn bind(settings: &Settings, address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(settings: &Settings, address: SocketAddr, floating: bool) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Connections of an earlier run that still linger must not keep the port.
     socket.set_reuseaddr(true)?;
     if address.is_ipv6() {
         SockRef::from(&socket).set_only_v6(true)?;
+    }
+    if floating {
+        free_bind(&socket, address)?;
     }
     socket.bind(address)?;
     socket.listen(settings.backlog)

@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use crate::StartError;
 use crate::counters::{Counter, Snapshot};
-use crate::flow::{Listen, Listener, Place, returned};
+use crate::flow::{Listen, Listener, Place, free_bind, returned};
 use batch::{BATCH, Inbox, send_batch};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -113,7 +113,7 @@ pub(crate) async fn start(
         // Port 0 is chosen by the first socket; its siblings share it.
         let mut address = listen.address;
         for shard in 0..count {
-            let opened = open(&settings, address, count > 1)
+            let opened = open(&settings, address, count > 1, listen.floating)
                 .and_then(|io| Ok((io.local_addr()?, UdpSocket::from_std(io)?)))
                 .map_err(|e| StartError::new(format!("cannot listen on udp {address}"), e))?;
             let (bound, io) = opened;
@@ -336,7 +336,12 @@ async fn flush(socket: Arc<Socket>) {
     }
 }
 
-fn open(settings: &Settings, address: SocketAddr, shared_port: bool) -> io::Result<std::net::UdpSocket> {
+fn open(
+    settings: &Settings,
+    address: SocketAddr,
+    shared_port: bool,
+    floating: bool,
+) -> io::Result<std::net::UdpSocket> {
     let socket = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if shared_port {
@@ -344,6 +349,9 @@ fn open(settings: &Settings, address: SocketAddr, shared_port: bool) -> io::Resu
     }
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
+    }
+    if floating {
+        free_bind(&socket, address)?;
     }
     if settings.receive_buffer_bytes > 0 {
         socket.set_recv_buffer_size(settings.receive_buffer_bytes)?;

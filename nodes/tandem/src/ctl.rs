@@ -2,6 +2,7 @@
 
 mod apply;
 mod certificate;
+mod cluster;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -71,6 +72,40 @@ enum Command {
     Undrain,
     /// Exit 0 when the node takes calls, 1 and why when it does not.
     Ready,
+    /// The cluster as this node sees it: groups, sites, nodes and links.
+    Cluster,
+    /// Exit 0 when the node is active for a group or holds a site, 1 when it is standby or nothing.
+    CheckActive,
+    /// Make the node active for what it is the full standby of, without loss.
+    MakeActive {
+        /// Only this group.
+        #[arg(long)]
+        group: Option<u16>,
+        /// Another node than the one that is asked.
+        #[arg(long)]
+        node: Option<u16>,
+        /// Take over although the directors cannot know that the active node is dead. Only when you have seen that it is:
+        /// two active nodes are the worst that can happen to a pair.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Hand what the node is active for to its standbys, without loss.
+    MakeStandby {
+        /// Only this group.
+        #[arg(long)]
+        group: Option<u16>,
+        /// Another node than the one that is asked.
+        #[arg(long)]
+        node: Option<u16>,
+    },
+    /// Let the node hold the addresses of a balancer site.
+    HoldSite {
+        /// Number of the site; default the node's own.
+        site: Option<u16>,
+        /// Another node than the one that is asked.
+        #[arg(long)]
+        node: Option<u16>,
+    },
     /// Change what is logged: error, warn, info, debug, trace, or a filter like info,call=debug.
     Log { level: String },
     /// Provision domains, customers, subscribers and preferences from a YAML file, through the API; what is there already is updated.
@@ -132,6 +167,20 @@ fn ask(client: &Client, command: &Command) -> Result<(Value, String), Failure> {
             with(post("/undrain", json!({}))?, |_| "new calls and registrations are taken\n".to_owned())
         }
         Command::Ready => with(get("/ready")?, |_| "ready\n".to_owned()),
+        Command::Cluster => with(get("/cluster")?, |answer| cluster::show(answer, width)),
+        Command::CheckActive => cluster::check_active(client)?,
+        Command::MakeActive { group, node, force } => {
+            let body = json!({"group": group, "node": node, "force": force});
+            with(post("/cluster/make-active", body)?, |_| "active\n".to_owned())
+        }
+        Command::MakeStandby { group, node } => {
+            let body = json!({"group": group, "node": node});
+            with(post("/cluster/make-standby", body)?, |_| "handed over\n".to_owned())
+        }
+        Command::HoldSite { site, node } => {
+            let body = json!({"site": site, "node": node});
+            with(post("/cluster/hold-site", body)?, |_| "held\n".to_owned())
+        }
         Command::Log { level } => with(post("/log", json!({"level": level}))?, |_| format!("logging {level}\n")),
         Command::Apply(_) | Command::Certificate(_) => unreachable!("these do not go to the control port"),
     })
@@ -179,6 +228,7 @@ fn status(answer: &Value, width: usize) -> String {
     for (label, value) in [
         ("node", format!("{} (number {})", cell(answer, "name"), cell(answer, "node"))),
         ("version", cell(answer, "version")),
+        ("roles", items(answer, "roles").filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
         ("up", span(answer["uptime_s"].as_u64().unwrap_or(0))),
         ("new calls", if answer["draining"] == true { "refused (drained)".to_owned() } else { "taken".to_owned() }),
         ("calls", cell(answer, "calls")),
@@ -186,16 +236,25 @@ fn status(answer: &Value, width: usize) -> String {
     ] {
         text.push_str(&format!("{label:<14} {value}\n"));
     }
-    let listeners: Vec<Vec<String>> =
-        items(answer, "listeners").map(|row| columns(row, &["transport", "address", "advertise", "sockets"])).collect();
-    text.push_str(&format!("\n{}", table(&["LISTENER", "ADDRESS", "ADVERTISED", "SOCKETS"], &listeners, width)));
+    let listeners: Vec<Vec<String>> = items(answer, "listeners")
+        .map(|row| columns(row, &["transport", "address", "advertise", "sockets", "site"]))
+        .collect();
+    if !listeners.is_empty() {
+        let headings = ["LISTENER", "ADDRESS", "ADVERTISED", "SOCKETS", "SITE"];
+        text.push_str(&format!("\n{}", table(&headings, &listeners, width)));
+    }
+    if answer["cluster"].is_object() {
+        text.push_str(&format!("\n{}", cluster::show(&answer["cluster"], width)));
+    }
     let relays: Vec<Vec<String>> = items(answer, "relays")
         .map(|row| {
             let healthy = if row["healthy"] == true { "yes" } else { "no" };
             vec![cell(row, "name"), cell(row, "address"), healthy.to_owned(), cell(row, "sessions")]
         })
         .collect();
+    let has_balancer = items(answer, "roles").any(|role| role == "balancer");
     match relays.is_empty() {
+        true if !has_balancer => {}
         true => text.push_str("\nno media relay is configured\n"),
         false => text.push_str(&format!("\n{}", table(&["RELAY", "ADDRESS", "HEALTHY", "SESSIONS"], &relays, width))),
     }

@@ -3,6 +3,7 @@
 //! | command | what |
 //! |---|---|
 //! | `solo --config FILE` | runs a switch with all roles until SIGTERM or Ctrl-C |
+//! | `node --config FILE` | runs a node of a cluster with the roles that its configuration gives it |
 //! | `check FILE` | says what is wrong with a configuration, and on which line |
 //! | `hash-password` | makes the text that stands for a password under `[api.users]` |
 //! | `ctl ...` | asks a running switch on its control port: tables that fit the terminal, or `--json` |
@@ -37,7 +38,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit status:
-  0  done; for `ctl ready`: the node takes calls
+  0  done; for `ctl ready`: the node takes calls; for `ctl check-active`: it is active
   1  refused: a wrong configuration, nothing there, not ready
   2  wrong usage
   3  the switch cannot be reached";
@@ -46,6 +47,12 @@ Exit status:
 enum Command {
     /// Run a switch with all roles in this process, until SIGTERM or Ctrl-C.
     Solo {
+        /// Configuration file.
+        #[arg(long, short, default_value = "/etc/tandem/tandem.toml", value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run a node of a cluster, until SIGTERM or Ctrl-C.
+    Node {
         /// Configuration file.
         #[arg(long, short, default_value = "/etc/tandem/tandem.toml", value_name = "FILE")]
         config: PathBuf,
@@ -85,7 +92,8 @@ impl Failure {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Solo { config } => solo(&config),
+        Command::Solo { config } => run(&config, false),
+        Command::Node { config } => run(&config, true),
         Command::Check { file } => check(&file),
         Command::HashPassword => hash_password(),
         Command::Ctl(arguments) => ctl::run(&arguments),
@@ -101,13 +109,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn solo(path: &std::path::Path) -> Result<(), Failure> {
+fn run(path: &std::path::Path, clustered: bool) -> Result<(), Failure> {
     let config = load(path)?;
+    match (config.cluster.is_some(), clustered) {
+        (true, false) => {
+            let file = path.display();
+            return Err(Failure::usage(format!("{file} is a node of a cluster: tandem node --config {file}")));
+        }
+        (false, true) => {
+            let file = path.display();
+            return Err(Failure::usage(format!("{file} has no section [cluster]: tandem solo --config {file}")));
+        }
+        _ => {}
+    }
     node::run(config).map_err(|error| Failure::refused(error.to_string()))
 }
 
 fn check(path: &std::path::Path) -> Result<(), Failure> {
-    load(path)?;
+    let config = load(path)?;
+    for warning in node::config::warnings(&config) {
+        eprintln!("tandem: {}: warning: {warning}", path.display());
+    }
     say(&format!("{}: ok\n", path.display()));
     Ok(())
 }

@@ -23,6 +23,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use ports::store::Provisioning;
 use serde_json::{Value, json};
 
 use crate::settings::ApiSettings;
@@ -35,6 +36,7 @@ use resources::{RESOURCES, Resource};
 /// The API's state.
 pub struct Api {
     switch: Arc<Switch>,
+    store: Provisioning,
     settings: ApiSettings,
     users: Arc<Users>,
     guard: Guard,
@@ -46,11 +48,11 @@ pub struct Api {
 const TURNS: usize = 64;
 
 /// The router of the API. Errors: the user whose password hash cannot be read, and why.
-pub fn router(switch: Arc<Switch>, settings: ApiSettings) -> Result<Router, (String, String)> {
+pub fn router(switch: Arc<Switch>, store: Provisioning, settings: ApiSettings) -> Result<Router, (String, String)> {
     let users = Arc::new(Users::new(&settings.users)?);
     let guard = Guard::new(settings.failures_max, settings.ban_s, settings.ban_max_s);
     let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
-    let api = Arc::new(Api { switch, settings, users, guard, turns });
+    let api = Arc::new(Api { switch, store, settings, users, guard, turns });
     Ok(Router::new().fallback(handle).with_state(api))
 }
 
@@ -112,10 +114,19 @@ impl Api {
         match parts[..] {
             [] => root(request.method()),
             ["openapi.json"] => described(request.method()),
+            ["cluster"] => self.cluster(request.method()),
             [name] => self.collection(known(name)?, request).await,
             [name, id] => self.item(known(name)?, id, request).await,
             _ => Err(Problem::new(StatusCode::NOT_FOUND, "No such resource.")),
         }
+    }
+
+    /// What the cluster looks like from here; 404 in a node that is alone.
+    fn cluster(&self, method: &Method) -> Result<Response<Body>, Problem> {
+        allowed(&["GET"], method)?;
+        let seen = self.switch.node.cluster();
+        let seen = seen.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "This node is alone."))?;
+        Ok(hal::response(StatusCode::OK, &seen))
     }
 
     async fn collection(&self, resource: &'static Resource, request: Request) -> Result<Response<Body>, Problem> {

@@ -1,5 +1,6 @@
 //! The operator's port: plain HTTP and JSON on loopback, what `tandem ctl` and Prometheus talk to.
 
+mod cluster;
 mod trace;
 
 use std::net::IpAddr;
@@ -45,6 +46,11 @@ pub fn router(switch: Arc<Switch>, settings: ControlSettings) -> Router {
         .route("/drain", post(drain))
         .route("/undrain", post(undrain))
         .route("/log", post(log))
+        .route("/cluster", get(cluster::seen))
+        .route("/cluster/active", get(cluster::active))
+        .route("/cluster/make-active", post(cluster::make_active))
+        .route("/cluster/make-standby", post(cluster::make_standby))
+        .route("/cluster/hold-site", post(cluster::hold_site))
         .route("/metrics", get(prometheus))
         .fallback(async || Refusal(StatusCode::NOT_FOUND, "no such command".to_owned()))
         .with_state(Arc::new(Control { switch, settings }))
@@ -72,6 +78,9 @@ impl From<Failed> for Refusal {
 async fn status(State(control): Shared) -> Answer {
     let switch = &control.switch;
     let mut status = switch.node.status();
+    if let Some(cluster) = switch.node.cluster() {
+        status["cluster"] = cluster;
+    }
     status["calls"] = json!(switch.calls(CALLS_MAX).await.len());
     let locations = switch.describe("location", usize::from(u16::MAX)).await;
     status["registrations"] = json!(sum(&locations, "bindings"));
@@ -86,6 +95,12 @@ const CALLS_MAX: usize = 100_000;
 async fn ready(State(control): Shared) -> Answer {
     if control.switch.node.is_draining() {
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "drained".to_owned()));
+    }
+    if let Some(cluster) = control.switch.node.cluster() {
+        return match cluster::why_not_ready(&cluster) {
+            None => Ok(Json(json!({"ready": true}))),
+            Some(why) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, why)),
+        };
     }
     let locations = control.switch.describe("location", usize::from(u16::MAX)).await;
     let open = locations.iter().filter(|(_, facts)| fact(facts, "phase") == Some("open")).count();

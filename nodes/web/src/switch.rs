@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fabric::letters::cluster::Order;
 use fabric::letters::control::{BanEntry, CallSummary, Control, ControlAnswer, Description};
 use fabric::letters::flow::Traced;
 use fabric::letters::location::{Bind, BindChange, Binding, Bound};
 use fabric::letters::subscriber::{Account, AccountAsk, Subscriber};
-use fabric::{Address, Clock, Home, Key, Letter};
+use fabric::{Address, Clock, Home, Key, Letter, NodeId};
 use ports::store::Provisioning;
 use serde_json::Value;
 use shell::Exchange;
@@ -26,13 +27,22 @@ pub trait Node: Send + Sync {
     fn is_draining(&self) -> bool;
     /// Changes what is logged; errors say what is wrong with the filter.
     fn set_log_level(&self, filter: &str) -> Result<(), String>;
+    /// The cluster as this node sees it: an object with `groups`, `sites`, `nodes`; `None` for a node that is alone.
+    fn cluster(&self) -> Option<Value> {
+        None
+    }
+    /// Nodes that decide about ownership.
+    fn directors(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
 }
 
 /// Handles of a running node.
 pub struct Switch {
     pub exchange: Exchange,
     pub home: Home,
-    pub store: Provisioning,
+    /// `None` where no store is: a node without proxy.
+    pub store: Option<Provisioning>,
     pub node: Arc<dyn Node>,
     /// Longest wait for an actor.
     pub ask_timeout: Duration,
@@ -48,6 +58,9 @@ pub enum Failed {
     /// No answer in time, or an overload.
     Unavailable(String),
 }
+
+/// Longest wait for one director: longer than it gives an order to be carried out.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Questions that are open at a time while a list is gathered, count.
 const OPEN_MAX: usize = 64;
@@ -81,6 +94,30 @@ impl Switch {
             answers.push(self.control(balancer, control.clone()).await?);
         }
         Ok(answers)
+    }
+
+    /// Has the directors change an ownership: asks one after the other until one answers. Errors: their reason.
+    pub async fn order(&self, order: Order) -> Result<(), Failed> {
+        let mut directors = self.node.directors();
+        if directors.is_empty() {
+            return Err(Failed::Refused("this node is alone: there is no other to hand anything to".to_owned()));
+        }
+        // Its own director costs no way, and every director knows the one that decides.
+        directors.sort_by_key(|node| *node != self.home.node);
+        let mut last = Failed::Unavailable("no director".to_owned());
+        for node in directors {
+            let letter = Letter::Order(Box::new(order));
+            let why = match self.exchange.ask(Address::Director(node), letter, ORDER_TIMEOUT).await {
+                Letter::ControlAnswer(answer) => match *answer {
+                    ControlAnswer::Refused(why) => return Err(Failed::Refused(why)),
+                    _ => return Ok(()),
+                },
+                Letter::Returned(fault) => fault.what.into_owned(),
+                other => format!("answered {}", other.kind()),
+            };
+            last = Failed::Unavailable(format!("director {}: {why}", node.0));
+        }
+        Err(last)
     }
 
     /// Refuses new calls and registrations, or takes them again.

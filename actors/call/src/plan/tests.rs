@@ -71,8 +71,18 @@ fn names_of_contacts() {
 #[test]
 fn flows_without_a_path() {
     let outbound = vec![
-        Outbound { listener: 1, transport: Transport::Tcp, local: "198.51.100.1:5060".parse().expect("address") },
-        Outbound { listener: 2, transport: Transport::Udp, local: "[2001:db8::1]:5060".parse().expect("address") },
+        Outbound {
+            site: NodeId(2),
+            listener: 1,
+            transport: Transport::Tcp,
+            local: "198.51.100.1:5060".parse().expect("address"),
+        },
+        Outbound {
+            site: NodeId(2),
+            listener: 2,
+            transport: Transport::Udp,
+            local: "[2001:db8::1]:5060".parse().expect("address"),
+        },
     ];
     let settings = Settings { outbound, ..Settings::default() };
     let source = flow(Transport::Udp, "198.51.100.1:5060", "192.0.2.1:5060");

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 
 use super::{Config, Listen, Problem, Protocol};
 
+mod cluster;
+pub use cluster::warnings;
+
 /// Most location shards: one a slot.
 const SHARDS_MAX: u16 = fabric::SLOTS;
 
@@ -12,7 +15,11 @@ const SHARDS_MAX: u16 = fabric::SLOTS;
 pub fn problems(config: &Config) -> Vec<Problem> {
     let mut found = Vec::new();
     general(config, &mut found);
-    listeners(&config.listen, &mut found);
+    listeners(config, &mut found);
+    match &config.cluster {
+        Some(cluster) => cluster::problems(config, cluster, &mut found),
+        None => alone(config, &mut found),
+    }
     relays(config, &mut found);
     web(config, &mut found);
     found
@@ -37,8 +44,27 @@ fn general(config: &Config, found: &mut Vec<Problem>) {
     }
 }
 
-fn listeners(all: &[Listen], found: &mut Vec<Problem>) {
-    if all.is_empty() {
+/// What only makes sense in a cluster.
+fn alone(config: &Config, found: &mut Vec<Problem>) {
+    let needs = "needs the section [cluster]";
+    if let Some(roles) = config.roles
+        && !config.roles().iter().all(|role| roles.has(role))
+    {
+        blame(found, "roles", format!("a node that is alone is balancer and proxy; anything less {needs}"));
+    }
+    for (place, listen) in config.listen.iter().enumerate() {
+        if listen.site.is_some_and(|site| site != config.node) {
+            blame(found, format!("listen[{place}].site"), format!("another site than node {} {needs}", config.node));
+        }
+        if listen.floating {
+            blame(found, format!("listen[{place}].floating"), format!("an address that moves {needs}"));
+        }
+    }
+}
+
+fn listeners(config: &Config, found: &mut Vec<Problem>) {
+    let all = &config.listen;
+    if all.is_empty() && config.cluster.is_none() {
         blame(found, "listen", "at least one [[listen]] with transport and address is needed");
     }
     for (place, listen) in all.iter().enumerate() {

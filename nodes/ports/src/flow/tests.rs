@@ -5,7 +5,14 @@ use super::*;
 use crate::testing::{StillClock, exchange, home};
 
 fn listen(transport: Transport, address: &str) -> Listen {
-    Listen { transport, address: address.parse().unwrap(), advertise: None, sockets: 1, wildcard: false }
+    Listen {
+        transport,
+        address: address.parse().unwrap(),
+        advertise: None,
+        sockets: 1,
+        wildcard: false,
+        floating: false,
+    }
 }
 
 async fn open(listen: Vec<Listen>) -> Result<Handle, StartError> {

@@ -14,7 +14,8 @@ async fn open_with(settings: Settings) -> (Handle, Inbox, SocketAddr) {
     let (post, mail) = exchange();
     let place = Place { home: home(), balancers: 1 };
     let address = "127.0.0.1:0".parse().unwrap();
-    let listen = Listen { transport: Transport::Tcp, address, advertise: None, sockets: 1, wildcard: false };
+    let listen =
+        Listen { transport: Transport::Tcp, address, advertise: None, sockets: 1, wildcard: false, floating: false };
     let port = start(settings, vec![(3, listen)], post, place, StillClock::at(1_000)).await.unwrap();
     let address = port.listeners()[0].bound;
     (port, mail, address)

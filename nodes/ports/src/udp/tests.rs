@@ -8,7 +8,7 @@ use crate::testing::{Inbox as Mail, PATIENCE, exchange, home};
 
 fn listen(address: &str, sockets: u16) -> Listen {
     let address = address.parse().unwrap();
-    Listen { transport: Transport::Udp, address, advertise: None, sockets, wildcard: false }
+    Listen { transport: Transport::Udp, address, advertise: None, sockets, wildcard: false, floating: false }
 }
 
 async fn open_with(settings: Settings, listen: Listen, balancers: u16) -> (Handle, Mail, SocketAddr) {

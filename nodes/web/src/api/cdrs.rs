@@ -25,7 +25,7 @@ impl Api {
                 at_ms.ok_or_else(|| Problem::malformed(format!("query parameter '{name}' must be a date and time")))?;
             (*name, *value) = (known.to_owned(), (at_ms + later_ms).to_string());
         }
-        let found = self.switch.store.cdrs(asked).await?;
+        let found = self.store.cdrs(asked).await?;
         Ok(Page {
             total_count: found.total_count,
             entities: found.items.iter().map(|(id, cdr)| entity(*id, cdr)).collect(),
@@ -34,7 +34,7 @@ impl Api {
 
     pub(super) async fn get_cdr(&self, id: &str) -> Result<Option<Entity>, Problem> {
         let Some(id) = number(id) else { return Ok(None) };
-        match self.switch.store.cdr(id).await {
+        match self.store.cdr(id).await {
             Ok((id, cdr)) => Ok(Some(entity(id, &cdr))),
             Err(ProvisionError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),

@@ -33,7 +33,7 @@ pub static DEFINITIONS: &[Definition] = &[Definition {
 
 impl Api {
     pub(super) async fn list_preferences(&self, which: Which, query: &Query) -> Result<Page, Problem> {
-        let (asked, store) = (store_query(query), &self.switch.store);
+        let (asked, store) = (store_query(query), &self.store);
         let (total_count, ids): (u64, Vec<u64>) = match which {
             Which::DomainPreferences => {
                 let found = store.domains(asked).await?;
@@ -53,7 +53,7 @@ impl Api {
 
     pub(super) async fn get_preferences(&self, which: Which, id: &str) -> Result<Option<Entity>, Problem> {
         let Some(id) = number(id) else { return Ok(None) };
-        match self.switch.store.preferences(owner(which, id)).await {
+        match self.store.preferences(owner(which, id)).await {
             Ok(preferences) => Ok(Some(entity(which, id, preferences))),
             Err(ProvisionError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
@@ -76,7 +76,7 @@ impl Api {
             };
             preferences.insert(name, value);
         }
-        let kept = self.switch.store.set_preferences(owner(which, id), preferences).await?;
+        let kept = self.store.set_preferences(owner(which, id), preferences).await?;
         Ok(entity(which, id, kept))
     }
 }

@@ -19,7 +19,7 @@ use crate::switch::Failed;
 impl Api {
     pub(super) async fn list_provisioned(&self, which: Which, query: &Query) -> Result<Page, Problem> {
         let asked = store_query(query);
-        let store = &self.switch.store;
+        let store = &self.store;
         Ok(match which {
             Which::Domains => {
                 let found = store.domains(asked).await?;
@@ -38,7 +38,7 @@ impl Api {
 
     pub(super) async fn get_provisioned(&self, which: Which, id: &str) -> Result<Option<Entity>, Problem> {
         let Some(id) = number(id) else { return Ok(None) };
-        let store = &self.switch.store;
+        let store = &self.store;
         let found = match which {
             Which::Domains => store.domain(id).await.map(|found| domain(&found)),
             Which::Customers => store.customer(id).await.map(|found| customer(&found)),
@@ -52,7 +52,7 @@ impl Api {
     }
 
     pub(super) async fn create_provisioned(&self, which: Which, fields: Map<String, Value>) -> Result<Entity, Problem> {
-        let store = &self.switch.store;
+        let store = &self.store;
         Ok(match which {
             Which::Domains => domain(&store.create_domain(typed::<DomainFields>(fields)?).await?),
             Which::Customers => customer(&store.create_customer(typed::<CustomerFields>(fields)?).await?),
@@ -67,7 +67,7 @@ impl Api {
         fields: Map<String, Value>,
     ) -> Result<Entity, Problem> {
         let id = number(id).ok_or_else(|| Problem::not_found(id))?;
-        let store = &self.switch.store;
+        let store = &self.store;
         Ok(match which {
             Which::Domains => domain(&store.update_domain(id, typed::<DomainFields>(fields)?).await?),
             Which::Customers => customer(&store.update_customer(id, typed::<CustomerFields>(fields)?).await?),
@@ -85,7 +85,7 @@ impl Api {
 
     pub(super) async fn delete_provisioned(&self, which: Which, id: &str) -> Result<(), Problem> {
         let id = number(id).ok_or_else(|| Problem::not_found(id))?;
-        let store = &self.switch.store;
+        let store = &self.store;
         match which {
             Which::Domains => store.delete_domain(id).await?,
             Which::Customers => store.delete_customer(id).await?,

@@ -108,7 +108,7 @@ impl Api {
     }
 
     async fn owner(&self, id: u64) -> Result<Option<SubscriberRow>, Problem> {
-        match self.switch.store.subscriber(id).await {
+        match self.store.subscriber(id).await {
             Ok(row) => Ok(Some(row)),
             Err(ProvisionError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),

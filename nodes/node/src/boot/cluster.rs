@@ -1,0 +1,148 @@
+//! Joining the cluster and leaving it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fabric::{Address, Founder, Home, NodeId};
+use office::Office;
+use ports::links;
+use shell::Exchange;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use super::BootError;
+use super::addresses::Addresses;
+use super::links::{Arrivals, Lines};
+use crate::config::Config;
+use crate::config::cluster::Member;
+
+/// A node that has an office, but no links yet.
+pub(super) struct Joining {
+    pub office: Arc<Office>,
+    lines: Arc<Lines>,
+    boot: u64,
+}
+
+impl Joining {
+    pub fn new(config: &Config, home: &Home, crew: Arc<dyn Founder>, boot: u64) -> Result<Joining, BootError> {
+        let Some((cluster, _)) = config.member() else {
+            return Err(BootError(format!("node {} is not among the nodes of the cluster", config.node)));
+        };
+        let lines = Arc::new(Lines::default());
+        let settings = Arc::new(cluster.office.clone());
+        let office = Office::new(home, settings, cluster.voters(), boot, crew, lines.clone());
+        Ok(Joining { office, lines, boot })
+    }
+
+    /// Opens the links, and then the director: nobody counts on this node before.
+    pub async fn join(self, config: &Config, exchange: &Exchange) -> Result<Membership, BootError> {
+        let Joining { office, lines, boot } = self;
+        let Some((cluster, member)) = config.member() else {
+            return Err(BootError(format!("node {} is not among the nodes of the cluster", config.node)));
+        };
+        let warnings = crate::config::warnings(config);
+        warnings.iter().for_each(|warning| warn!(warning, "cluster"));
+        let addresses = Addresses::new(config, &office);
+        if let Some(addresses) = &addresses {
+            addresses.clear().await;
+        }
+        let identity = links::Identity {
+            node: NodeId(member.node),
+            name: member.name.clone(),
+            chassis: member.chassis,
+            roles: member.roles,
+            boot,
+        };
+        let arrivals = Arrivals::new(exchange.clone());
+        let links = links::start(cluster.links(member), identity, arrivals.clone()).await?;
+        lines.open(links.clone());
+        arrivals.open();
+        let mut tasks = Vec::new();
+        if config.is_director() {
+            super::open::resident(exchange, Address::Director(NodeId(config.node))).await?;
+        }
+        if let Some(addresses) = addresses {
+            tasks.push(tokio::spawn(addresses.run()));
+        }
+        let movable = cluster.sites.iter().filter(|row| row.holders.len() > 1).map(|row| NodeId(row.site)).collect();
+        let pairs = cluster.pairs.iter().filter(|pair| pair.nodes.contains(&config.node));
+        let partners = pairs.flat_map(|pair| pair.nodes).filter(|node| *node != config.node).map(NodeId).collect();
+        let voters = cluster.voters();
+        Ok(Membership {
+            me: NodeId(config.node),
+            name: cluster.name.clone(),
+            members: Arc::new(cluster.nodes.clone()),
+            warnings,
+            office,
+            links,
+            boot,
+            voters,
+            movable,
+            partners,
+            tasks: Arc::new(Mutex::new(tasks)),
+        })
+    }
+}
+
+/// What ties a running node to the others.
+#[derive(Clone)]
+pub(crate) struct Membership {
+    pub me: NodeId,
+    /// Name of the cluster, and its nodes as the configuration has them.
+    pub name: String,
+    pub members: Arc<Vec<Member>>,
+    /// What works, but not as well as its owner may think.
+    pub warnings: Vec<String>,
+    pub office: Arc<Office>,
+    pub links: links::Handle,
+    pub boot: u64,
+    pub voters: Vec<NodeId>,
+    /// Sites that another node could hold.
+    movable: Vec<NodeId>,
+    /// Other nodes of this node's pairs.
+    partners: Vec<NodeId>,
+    tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Membership {
+    /// Asks the directors to give everything to others and waits for it. Whether calls go on without this node.
+    pub async fn leave(&self, patience: Duration) -> bool {
+        self.office.leave();
+        let gone = async {
+            while self.holds_something() && self.somebody_could_take_it() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let in_time = tokio::time::timeout(patience, gone).await.is_ok();
+        let (left, partner) = (!self.holds_something(), self.somebody_could_take_it());
+        match (left, in_time) {
+            (true, _) => info!("other nodes have taken over"),
+            (false, true) => warn!("nobody is there to take over"),
+            (false, false) => warn!(seconds = patience.as_secs(), "other nodes did not take over in time"),
+        }
+        // Nobody is told that a call is over while a node is up that may still have its state.
+        left || partner
+    }
+
+    /// Whether this node is active for a group or holds a site that another node could have.
+    fn holds_something(&self) -> bool {
+        let table = self.office.table();
+        let active = table.groups.iter().any(|row| row.active == Some(self.me));
+        active || table.sites.iter().any(|row| row.holder == self.me && self.movable.contains(&row.site))
+    }
+
+    fn somebody_could_take_it(&self) -> bool {
+        let table = self.office.table();
+        let mut others = table.members.iter().filter(|member| member.up && member.node != self.me);
+        others.any(|member| self.partners.contains(&member.node) || !self.movable.is_empty())
+    }
+
+    pub async fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.iter().for_each(JoinHandle::abort);
+        self.links.stop().await;
+    }
+}
+
+/// Pause between two looks at the table while leaving.
+const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -1,0 +1,79 @@
+//! The cluster for people.
+
+use serde_json::Value;
+
+use super::{cell, items};
+use crate::Failure;
+use crate::http::Client;
+use crate::screen::table;
+
+/// What `GET /cluster` says, as tables.
+pub(super) fn show(answer: &Value, width: usize) -> String {
+    let mut text = format!(
+        "cluster        {}, table {}, lease {} ms\n",
+        cell(answer, "name"),
+        cell(answer, "version"),
+        cell(answer, "lease_ms")
+    );
+    for warning in items(answer, "warnings").filter_map(Value::as_str) {
+        text.push_str(&format!("warning        {warning}\n"));
+    }
+    let groups: Vec<Vec<String>> = items(answer, "groups")
+        .map(|row| {
+            let slots = &answer["slots"][row["group"].to_string()];
+            let standby = match (row["standby"].is_null(), row["full"] == true) {
+                (true, _) => "none".to_owned(),
+                (_, true) => cell(row, "standby"),
+                (_, false) => format!("{} (filling)", cell(row, "standby")),
+            };
+            let active = if row["active"].is_null() { "none".to_owned() } else { cell(row, "active") };
+            vec![
+                cell(row, "group"),
+                cell(row, "pair"),
+                slots.as_u64().unwrap_or(0).to_string(),
+                cell(row, "epoch"),
+                active,
+                standby,
+                cell(row, "role"),
+                cell(row, "machines"),
+                cell(row, "held"),
+            ]
+        })
+        .collect();
+    let headings = ["GROUP", "PAIR", "SLOTS", "EPOCH", "ACTIVE", "STANDBY", "HERE", "MACHINES", "HELD"];
+    text.push_str(&format!("\n{}", table(&headings, &groups, width)));
+    let sites: Vec<Vec<String>> =
+        items(answer, "sites").map(|row| vec![cell(row, "site"), cell(row, "holder"), cell(row, "epoch")]).collect();
+    text.push_str(&format!("\n{}", table(&["SITE", "HOLDER", "EPOCH"], &sites, width)));
+    let nodes: Vec<Vec<String>> = items(answer, "nodes").map(|row| node(row)).collect();
+    let headings = ["NODE", "NAME", "CHASSIS", "ROLES", "UP", "LINK", "ROUND TRIP", "TROUBLE"];
+    text.push_str(&format!("\n{}", table(&headings, &nodes, width)));
+    text
+}
+
+fn node(row: &Value) -> Vec<String> {
+    let roles: Vec<&str> = items(row, "roles").filter_map(Value::as_str).collect();
+    let yes = |value: &Value| if *value == true { "yes" } else { "no" }.to_owned();
+    let link = if row["link"].is_null() { "this node".to_owned() } else { yes(&row["link"]) };
+    let round_trip = row["round_trip_us"].as_f64().map_or(String::new(), |us| format!("{:.1} ms", us / 1000.0));
+    vec![
+        cell(row, "node"),
+        cell(row, "name"),
+        cell(row, "chassis"),
+        roles.join(" "),
+        yes(&row["up"]),
+        link,
+        round_trip,
+        cell(row, "trouble"),
+    ]
+}
+
+/// Exit status 0 for active, 1 otherwise, with the reason either way.
+pub(super) fn check_active(client: &Client) -> Result<(Value, String), Failure> {
+    let answer = client.good("GET", "/cluster/active", None)?;
+    let why = cell(&answer, "why");
+    match answer["active"] == true {
+        true => Ok((answer, format!("{why}\n"))),
+        false => Err(Failure::refused(why)),
+    }
+}
