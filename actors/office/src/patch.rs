@@ -31,6 +31,35 @@ pub(crate) fn fold(parts: &mut [Part], before: Option<&Image>) -> Vec<u16> {
     patches
 }
 
+/// Most bytes of parts in one record, unless it is one part: a location shard that was loaded, or is sent whole, has more
+/// than a parcel may carry.
+const RECORD_BYTES_MAX: usize = 256 << 10;
+
+/// Parts with the places of their patches, in as many pieces as they need; one at least.
+pub(crate) fn pieces(parts: Vec<Part>, patches: &[u16]) -> Vec<(Vec<Part>, Vec<u16>)> {
+    let mut pieces = vec![(Vec::new(), Vec::new())];
+    let mut bytes = 0;
+    for (place, part) in parts.into_iter().enumerate() {
+        let own = part.name.len() + part.value.as_ref().map_or(0, Bytes::len) + PART_OVERHEAD_BYTES;
+        let (mut here, mut patched) = pieces.pop().expect("there is always one");
+        if bytes + own > RECORD_BYTES_MAX && !here.is_empty() {
+            pieces.push((here, patched));
+            (here, patched, bytes) = (Vec::new(), Vec::new(), 0);
+        }
+        bytes += own;
+        let is_patch = u16::try_from(place).is_ok_and(|place| patches.binary_search(&place).is_ok());
+        if let (true, Ok(place)) = (is_patch, u16::try_from(here.len())) {
+            patched.push(place);
+        }
+        here.push(part);
+        pieces.push((here, patched));
+    }
+    pieces
+}
+
+/// What a part costs besides name and value, bytes.
+const PART_OVERHEAD_BYTES: usize = 8;
+
 /// The parts that were meant; `None` when a patch does not fit what is here.
 pub(crate) fn unfold(mut parts: Vec<Part>, patches: &[u16], before: Option<&Image>) -> Option<Vec<Part>> {
     for place in patches {
@@ -45,3 +74,6 @@ pub(crate) fn unfold(mut parts: Vec<Part>, patches: &[u16], before: Option<&Imag
     }
     Some(parts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,22 +172,24 @@ impl Primary {
                 open.remove(&address);
                 let Some(image) = self.images.get(address) else { continue };
                 bytes += image.bytes() + RECORD_BYTES;
-                let record = Record {
-                    group,
-                    epoch,
-                    number: 0,
-                    address,
-                    axis: image.axis(now),
-                    parts: image.parts(),
-                    patches: Vec::new(),
-                    gone: false,
-                    asked: image.asked.clone(),
-                    answered: Vec::new(),
-                    effects: Vec::new(),
-                    released: self.released,
-                };
-                if !send(follower.node, Parcel::Record(Box::new(record))) {
-                    broken = true;
+                for (parts, _) in patch::pieces(image.parts(), &[]) {
+                    let record = Record {
+                        group,
+                        epoch,
+                        number: 0,
+                        address,
+                        axis: image.axis(now),
+                        parts,
+                        patches: Vec::new(),
+                        gone: false,
+                        asked: image.asked.clone(),
+                        answered: Vec::new(),
+                        effects: Vec::new(),
+                        released: self.released,
+                    };
+                    broken = broken || !send(follower.node, Parcel::Record(Box::new(record)));
+                }
+                if broken {
                     break;
                 }
             }
@@ -235,20 +237,27 @@ impl Primary {
         }
         // What changes nothing needs no record of its own: its effects wait for what came before.
         if changed || !effects.is_empty() {
-            self.number += 1;
-            if !self.followers.is_empty() {
+            let (mut asked, mut answered) = (Some(asked), Some(answered));
+            let mut pieces = patch::pieces(folded, &patches).into_iter().peekable();
+            // What a step changes is in force with its last piece.
+            while let Some((parts, patches)) = pieces.next() {
+                self.number += 1;
+                if self.followers.is_empty() {
+                    continue;
+                }
+                let last = pieces.peek().is_none();
                 let record = Record {
                     group: self.group,
                     epoch: self.epoch,
                     number: self.number,
                     address,
                     axis,
-                    parts: folded,
+                    parts,
                     patches,
-                    gone,
-                    asked,
-                    answered,
-                    effects: effects.clone(),
+                    gone: gone && last,
+                    asked: asked.take_if(|_| last).unwrap_or_default(),
+                    answered: answered.take_if(|_| last).unwrap_or_default(),
+                    effects: if last { effects.clone() } else { Vec::new() },
                     released: self.released,
                 };
                 self.send_record(record, send);

@@ -132,9 +132,6 @@ impl Location {
         let unsaved = self.unsaved.as_deref_mut().map(std::mem::take).unwrap_or_default();
         let Unsaved { aors, head, letters } = &unsaved;
         let now_head = encode_part(&(VERSION, self.head()));
-        if all || now_head != *head {
-            parts.push(Part { name: "".into(), value: Some(now_head.clone()) });
-        }
         let queued = match &self.phase {
             Phase::Loading { queue, .. } => queue.len(),
             _ => 0,
@@ -156,6 +153,10 @@ impl Location {
                 let open = self.writes().find(|open| open.2.record.aor() == &**aor);
                 parts.push(self.part(aor, open));
             }
+        }
+        // The head comes last: a shard that has only half arrived is still loading.
+        if all || now_head != *head {
+            parts.push(Part { name: "".into(), value: Some(now_head.clone()) });
         }
         if let Some(after) = &mut self.unsaved {
             **after = if all { unsaved } else { Unsaved { aors: BTreeSet::new(), head: now_head, letters: queued } };
