@@ -3,28 +3,39 @@
 //! A letter is written to the journal and synced before `Kept` leaves. Finished CDRs go to the day's files
 //! (`cdr/YYYY-MM-DD.jsonl`, `.csv`) and into the store. After a crash the journal is read again: what had been exported
 //! is found in the files by its id, a start without stop becomes a CDR with the cause `Lost`.
+//!
+//! In a cluster (`start_in_cluster`) `Kept` also waits for the standby: a `Mirror` sends it a copy, which it journals and
+//! completes just as its own. A CDR belongs to the node that got the stop: that one writes it to its day files. The other
+//! keeps it as a copy (`copies = true` in listings, never in its files). After a take-over the start that was mirrored
+//! and the stop that came here make one CDR here; the node that had the start is told of the end when it is back, and
+//! keeps the call open until then, or until `lost_after_s`.
 
 mod cdr;
 mod export;
 mod files;
 mod journal;
 mod ledger;
+mod mirror;
 mod work;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fabric::{Clock, Envelope, Fault, FaultKind, Letter, Post, Thread};
+use fabric::{Address, Clock, Envelope, Fault, FaultKind, Home, Letter, NodeId, Post, Thread};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 pub use cdr::Cdr;
+pub(crate) use cdr::day_of;
+pub use mirror::Mirror;
 
 use crate::counters::{Counter, Snapshot};
 use crate::worker::Worker;
 use crate::{StartError, store};
+use mirror::Copies;
 use work::{Command, Recorder};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -50,6 +61,11 @@ pub struct Settings {
     pub file_days_max: u32,
     /// Whether CSV files are written beside the JSON lines; default true.
     pub csv: bool,
+    /// In a cluster, longest wait for the standby's copy of a record, milliseconds; default 450, then one copy must do.
+    pub mirror_ms: u32,
+    /// In a cluster, age at which a call that was open when the process started is ended as lost, seconds; default 172800.
+    /// It must be longer than the longest call: until then its end may be told by the other node.
+    pub lost_after_s: u32,
 }
 
 impl Default for Settings {
@@ -65,6 +81,8 @@ impl Default for Settings {
             remembered_max: 200_000,
             file_days_max: 0,
             csv: true,
+            mirror_ms: 450,
+            lost_after_s: 172_800,
         }
     }
 }
@@ -79,6 +97,7 @@ struct Shared {
     worker: Worker<Command>,
     post: Arc<dyn Post>,
     counters: Arc<Counters>,
+    in_cluster: bool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -86,6 +105,9 @@ struct Shared {
 pub(crate) struct Counters {
     records: Counter,
     repeated: Counter,
+    /// Copies of other nodes' records, and own records that only this chassis has.
+    copies: Counter,
+    alone: Counter,
     cdrs: Counter,
     /// Finished records of answered calls, and of attempts that failed for want of the network (RFC 6076 4.8).
     answered: Counter,
@@ -104,17 +126,65 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     store: Option<&store::Handle>,
 ) -> Result<Handle, StartError> {
+    launch(settings, post, clock, store, NodeId::default(), None).await
+}
+
+/// The same for a node of a cluster: calls that were open are not lost, and records are kept on two chassis.
+pub async fn start_in_cluster(
+    settings: Settings,
+    post: Arc<dyn Post>,
+    home: &Home,
+    clock: Arc<dyn Clock>,
+    store: Option<&store::Handle>,
+    mirror: Arc<dyn Mirror>,
+) -> Result<Handle, StartError> {
+    launch(settings, post, clock, store, home.node, Some(mirror)).await
+}
+
+async fn launch(
+    settings: Settings,
+    post: Arc<dyn Post>,
+    clock: Arc<dyn Clock>,
+    store: Option<&store::Handle>,
+    node: NodeId,
+    mirror: Option<Arc<dyn Mirror>>,
+) -> Result<Handle, StartError> {
     let sink = store.map(store::Handle::cdr_sink);
+    let in_cluster = mirror.is_some();
+    let sweep = Duration::from_millis(u64::from(settings.mirror_ms / 4).max(10));
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let level = Arc::clone(&waiting);
     let open = move || {
         let counters = Arc::new(Counters::default());
         let bad = |e: std::io::Error| StartError::new(format!("cannot open {}", settings.journal_dir.display()), e);
-        let recorder = Recorder::open(&settings, Arc::clone(&post), clock, sink, Arc::clone(&counters)).map_err(bad)?;
+        let patience = Duration::from_millis(settings.mirror_ms.into());
+        // Threads of an earlier process of this node must not come again: a thousand a millisecond are not reached.
+        let first = clock.now().unix_ms.saturating_mul(1000);
+        let copies = Copies::new(mirror, node, first, patience, settings.queue_max, level);
+        let recorder =
+            Recorder::open(&settings, Arc::clone(&post), clock, sink, copies, Arc::clone(&counters)).map_err(bad)?;
         let every = Duration::from_millis(settings.commit_ms.into());
         let (worker, thread) =
             Worker::start("records", settings.queue_max, settings.group_max, every, recorder).map_err(bad)?;
-        Ok(Handle { shared: Arc::new(Shared { worker, post, counters, thread: Mutex::new(Some(thread)) }) })
+        Ok(Handle { shared: Arc::new(Shared { worker, post, counters, in_cluster, thread: Mutex::new(Some(thread)) }) })
     };
-    tokio::task::spawn_blocking(open).await.map_err(|e| StartError::new("records thread", e))?
+    let handle: Handle =
+        tokio::task::spawn_blocking(open).await.map_err(|e| StartError::new("records thread", e))??;
+    if in_cluster {
+        tokio::spawn(sweep_every(sweep, waiting, Arc::downgrade(&handle.shared)));
+    }
+    Ok(handle)
+}
+
+/// Wakes the thread while copies are awaited, so that none is awaited too long.
+async fn sweep_every(pause: Duration, waiting: Arc<AtomicUsize>, shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(shared) = shared.upgrade() else { return };
+        if waiting.load(Ordering::Relaxed) > 0 && !shared.worker.send_last(Command::Sweep) {
+            return;
+        }
+    }
 }
 
 impl Handle {
@@ -123,6 +193,8 @@ impl Handle {
         vec![
             ("records", counters.records.get()),
             ("repeated", counters.repeated.get()),
+            ("copies", counters.copies.get()),
+            ("alone", counters.alone.get()),
             ("cdrs", counters.cdrs.get()),
             ("answered", counters.answered.get()),
             ("ineffective", counters.ineffective.get()),
@@ -147,8 +219,18 @@ impl Handle {
 
 impl Post for Handle {
     fn post(&self, envelope: Envelope) {
-        if !matches!(envelope.letter, Letter::Record(_)) {
-            return;
+        match (&envelope.letter, envelope.from) {
+            (Letter::Record(_), _) => {}
+            (Letter::Kept | Letter::Returned(_), from) if self.shared.in_cluster => {
+                let node = match (&envelope.letter, from) {
+                    (Letter::Kept, Address::Records(node)) => Some(node),
+                    _ => None,
+                };
+                // A full queue: the sweep answers in its place.
+                let _ = self.shared.worker.send(Command::Copied(envelope.thread, node));
+                return;
+            }
+            _ => return,
         }
         if let Err(Command::Record(envelope)) = self.shared.worker.send(Command::Record(Box::new(envelope))) {
             self.shared.counters.overloads.one();

@@ -1,10 +1,12 @@
-//! Store port: SQLite on disk, subscribers in memory.
+//! Store port: SQLite on disk, subscribers in memory; in a cluster a central store by CQL, of which this is a copy.
 //!
 //! One thread owns the writing connection and commits in groups, another one reads for listings. Questions of calls and
 //! registrations are answered from the directory, on the thread of whoever asks, without SQLite.
 
 mod bindings;
 mod cdrs;
+mod change;
+mod cql;
 mod customers;
 mod directory;
 mod domains;
@@ -14,6 +16,7 @@ mod preferences;
 mod provisioning;
 mod query;
 mod schema;
+pub(crate) mod stamp;
 mod subscribers;
 mod writer;
 
@@ -27,6 +30,7 @@ use fabric::{Clock, Envelope, Fault, FaultKind, Home, Letter, Post, Thread};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
+pub use cql::Settings as CqlSettings;
 pub use customers::{Customer, CustomerFields};
 pub use domains::{Domain, DomainFields};
 pub use error::ProvisionError;
@@ -36,11 +40,12 @@ pub use provisioning::Provisioning;
 pub use query::{Listing, Query};
 pub use subscribers::{SubscriberFields, SubscriberRow};
 
-pub(crate) use cdrs::CdrSink;
+pub(crate) use cdrs::{CdrRow, CdrSink};
 
 use crate::StartError;
 use crate::counters::{Counter, Snapshot};
 use crate::worker::Worker;
+use cql::{Behind, Central};
 use directory::SharedDirectory;
 use writer::{Command, Reading};
 
@@ -61,6 +66,8 @@ pub struct Settings {
     pub cache_kib: u32,
     /// Days that call records stay in the database (the files stay); default 92, 0 keeps them for ever.
     pub cdr_days_max: u32,
+    /// The central store of a cluster; default none: this database is the only one.
+    pub cql: Option<CqlSettings>,
 }
 
 impl Default for Settings {
@@ -73,6 +80,7 @@ impl Default for Settings {
             power_safe: true,
             cache_kib: 16_384,
             cdr_days_max: 92,
+            cql: None,
         }
     }
 }
@@ -87,6 +95,8 @@ struct Shared {
     directory: SharedDirectory,
     writer: Worker<Command>,
     reader: Worker<Reading>,
+    central: Option<Arc<Central>>,
+    runtime: tokio::runtime::Handle,
     post: Arc<dyn Post>,
     counters: Arc<Counters>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -102,7 +112,8 @@ pub(crate) struct Counters {
     overloads: Counter,
 }
 
-/// Opens the database, brings its schema up to date, loads the subscribers and starts the threads.
+/// Opens the database, brings its schema up to date, loads the subscribers and starts the threads; with a central store,
+/// waits a while for the copy of it to be current.
 pub async fn start(
     settings: Settings,
     post: Arc<dyn Post>,
@@ -110,20 +121,37 @@ pub async fn start(
     clock: Arc<dyn Clock>,
 ) -> Result<Handle, StartError> {
     let home = *home;
-    let start = move || open(&settings, post, home, clock);
-    tokio::task::spawn_blocking(start).await.map_err(|e| StartError::new("store thread", e))?
+    let cql = settings.cql.clone();
+    cql.as_ref().map_or(Ok(()), CqlSettings::check)?;
+    let behind = cql.as_ref().map(|_| Arc::new(Behind::new(settings.queue_max)));
+    let runtime = tokio::runtime::Handle::current();
+    let (given, timer) = (behind.clone(), Arc::clone(&clock));
+    let start = move || open(&settings, post, home, clock, given, runtime);
+    let mut shared = tokio::task::spawn_blocking(start).await.map_err(|e| StartError::new("store thread", e))??;
+    if let (Some(cql), Some(behind)) = (cql, behind) {
+        let (writer, reader) = (shared.writer.clone(), shared.reader.clone());
+        shared.central = Some(Central::start(cql, home, timer, writer, reader, behind).await?);
+    }
+    Ok(Handle { shared: Arc::new(shared) })
 }
 
-fn open(settings: &Settings, post: Arc<dyn Post>, home: Home, clock: Arc<dyn Clock>) -> Result<Handle, StartError> {
+fn open(
+    settings: &Settings,
+    post: Arc<dyn Post>,
+    home: Home,
+    clock: Arc<dyn Clock>,
+    behind: Option<Arc<Behind>>,
+    runtime: tokio::runtime::Handle,
+) -> Result<Shared, StartError> {
     let bad = |e: rusqlite::Error| StartError::new(format!("cannot open {}", settings.file.display()), e);
     let db = schema::open(settings).map_err(bad)?;
     let directory = SharedDirectory::default();
     directory.load(&db).map_err(bad)?;
     let read_db = schema::open_reader(settings).map_err(bad)?;
     let counters = Arc::new(Counters::default());
+    let (told, copied) = (Arc::clone(&post), Arc::clone(&counters));
     let writing =
-        writer::Writer::new(db, settings, directory.clone(), Arc::clone(&post), home, clock, Arc::clone(&counters))
-            .map_err(bad)?;
+        writer::Writer::new(db, settings, directory.clone(), told, home, clock, copied, behind).map_err(bad)?;
     let every = Duration::from_millis(settings.commit_ms.into());
     let thread = |e| StartError::new("cannot start a store thread", e);
     let (writer, write_thread) =
@@ -132,23 +160,29 @@ fn open(settings: &Settings, post: Arc<dyn Post>, home: Home, clock: Arc<dyn Clo
         Worker::start("store-read", READS_WAITING_MAX, 1, Duration::ZERO, writer::Reader::new(read_db))
             .map_err(thread)?;
     let threads = Mutex::new(vec![write_thread, read_thread]);
-    Ok(Handle { shared: Arc::new(Shared { directory, writer, reader, post, counters, threads }) })
+    Ok(Shared { directory, writer, reader, central: None, runtime, post, counters, threads })
 }
 
 impl Handle {
     /// Functions for domains, customers, subscribers, preferences and call records.
     pub fn provisioning(&self) -> Provisioning {
-        Provisioning::new(self.shared.writer.clone(), self.shared.reader.clone())
+        let shared = &self.shared;
+        Provisioning::new(shared.writer.clone(), shared.reader.clone(), shared.central.clone())
     }
 
     /// Where the records port puts finished call records.
     pub(crate) fn cdr_sink(&self) -> CdrSink {
-        CdrSink::new(self.shared.writer.clone())
+        CdrSink::new(self.shared.writer.clone(), self.shared.central.clone())
+    }
+
+    /// Why this node's copy does not follow the central store, for people; `None` when it does, or when there is none.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.central.as_ref()?.trouble()
     }
 
     pub fn counters(&self) -> Snapshot {
         let counters = &self.shared.counters;
-        vec![
+        let mut all = vec![
             ("account_asks", counters.account_asks.get()),
             ("subscribers", self.shared.directory.subscribers() as u64),
             ("bindings_asked", counters.bindings_asked.get()),
@@ -156,11 +190,16 @@ impl Handle {
             ("commits", counters.commits.get()),
             ("failures", counters.failures.get()),
             ("overloads", counters.overloads.get()),
-        ]
+        ];
+        all.extend(self.shared.central.iter().flat_map(|central| central.counters()));
+        all
     }
 
     /// Commits what waits, folds the write-ahead log into the database and ends the threads.
     pub async fn stop(&self) {
+        if let Some(central) = &self.shared.central {
+            central.stop().await;
+        }
         let (done, ended) = oneshot::channel();
         self.shared.writer.send_last(Command::Stop(done));
         let _ = ended.await;
@@ -170,7 +209,7 @@ impl Handle {
     }
 
     fn queue(&self, command: Command) {
-        if let Err(Command::Keep(envelope) | Command::Load(envelope) | Command::Reload(envelope)) =
+        if let Err(Command::Keep(envelope) | Command::Load(envelope, _) | Command::Reload(envelope)) =
             self.shared.writer.send(command)
         {
             self.shared.counters.overloads.one();
@@ -194,7 +233,16 @@ impl Post for Handle {
                 self.shared.counters.bindings_asked.one();
                 self.queue(Command::Keep(envelope));
             }
-            Letter::LoadBindings(..) => self.queue(Command::Load(envelope)),
+            Letter::LoadBindings(shard, shards) => match self.shared.central.clone() {
+                None => self.queue(Command::Load(envelope, Vec::new())),
+                Some(central) => {
+                    let (store, shard, shards) = (self.clone(), *shard, *shards);
+                    self.shared.runtime.spawn(async move {
+                        let found = central.load_bindings(shard, shards).await;
+                        store.queue(Command::Load(envelope, found));
+                    });
+                }
+            },
             Letter::Control(control) if **control == Control::Reload => self.queue(Command::Reload(envelope)),
             _ => {}
         }

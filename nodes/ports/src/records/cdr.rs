@@ -159,6 +159,11 @@ impl Cdr {
     pub fn init_ms(&self) -> u64 {
         self.id.split('-').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
+
+    /// Milliseconds since 1970 of the end, by the times in the record.
+    pub fn end_ms(&self) -> u64 {
+        self.init_ms().saturating_add(self.setup_ms).saturating_add(self.duration_ms)
+    }
 }
 
 /// Text of a record's identity.
@@ -208,7 +213,7 @@ pub(super) fn rfc3339(unix_ms: u64) -> String {
 }
 
 /// `2026-11-21`, UTC: the name of a day's files. Days to civil date after H. Hinnant's `civil_from_days`.
-pub(super) fn day_of(unix_ms: u64) -> String {
+pub(crate) fn day_of(unix_ms: u64) -> String {
     let days = (unix_ms / 86_400_000) as i64 + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;

@@ -9,19 +9,18 @@ use std::time::{Duration, Instant};
 
 use fabric::letters::record::RecordId;
 
-use super::Cdr;
 use super::files::DayFiles;
 use super::journal::Entry;
-use super::ledger::IDS_MAX;
-use crate::store::CdrSink;
+use super::ledger::{Finished, IDS_MAX};
+use crate::store::{CdrRow, CdrSink, stamp};
 
 pub(super) struct Export {
     files: DayFiles,
     sink: Option<CdrSink>,
     /// Not yet in the files: the disk was full, say.
-    unwritten: Vec<(RecordId, Arc<Cdr>)>,
+    unwritten: Vec<Finished>,
     /// In the files, not yet handed to the store.
-    unstored: Vec<(RecordId, Arc<Cdr>)>,
+    unstored: Vec<Finished>,
     stored_at: Option<Instant>,
     /// Handed to the store, perhaps not yet written there.
     batches: VecDeque<Batch>,
@@ -33,7 +32,7 @@ pub(super) struct Export {
 }
 
 struct Batch {
-    cdrs: Vec<(RecordId, Arc<Cdr>)>,
+    cdrs: Vec<Finished>,
     stored: Arc<AtomicU8>,
 }
 
@@ -54,7 +53,7 @@ impl Export {
     }
 
     /// Takes finished records.
-    pub fn add(&mut self, cdrs: impl IntoIterator<Item = (RecordId, Arc<Cdr>)>) {
+    pub fn add(&mut self, cdrs: impl IntoIterator<Item = Finished>) {
         let before = self.unwritten.len();
         self.unwritten.extend(cdrs);
         self.taken += (self.unwritten.len() - before) as u64;
@@ -65,7 +64,8 @@ impl Export {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        let cdrs = self.unwritten.iter().map(|(_, cdr)| &**cdr);
+        // A copy is exported by the node where the call ended.
+        let cdrs = self.unwritten.iter().filter(|done| !done.copy).map(|done| &*done.cdr);
         match self.doubtful {
             true => self.files.append_missing(cdrs)?,
             false => self.files.append(cdrs)?,
@@ -104,7 +104,7 @@ impl Export {
         }
         let mut done = Vec::new();
         while self.batches.front().is_some_and(|batch| batch.stored.load(Ordering::Acquire) == STORED) {
-            done.extend(self.batches.pop_front().into_iter().flat_map(|batch| batch.cdrs).map(|(id, _)| id));
+            done.extend(self.batches.pop_front().into_iter().flat_map(|batch| batch.cdrs).map(|done| done.id));
         }
         self.confirmed += done.len() as u64;
         Ok(done.chunks(IDS_MAX).map(|ids| Entry::Exported(ids.to_vec())).collect())
@@ -113,7 +113,7 @@ impl Export {
     /// Ids of all that is finished but not confirmed.
     pub fn pending(&self) -> BTreeSet<RecordId> {
         let batches = self.batches.iter().flat_map(|batch| &batch.cdrs);
-        self.unwritten.iter().chain(&self.unstored).chain(batches).map(|(id, _)| *id).collect()
+        self.unwritten.iter().chain(&self.unstored).chain(batches).map(|done| done.id).collect()
     }
 
     /// Records taken so far; all of them are exported once `confirmed` has come as far.
@@ -138,12 +138,19 @@ impl Batch {
         };
         self.stored.store(WAITING, Ordering::Release);
         let stored = Arc::clone(&self.stored);
-        let cdrs = self.cdrs.iter().map(|(_, cdr)| Arc::clone(cdr)).collect();
+        let cdrs = self.cdrs.iter().map(row).collect();
         let tell = move |ok| stored.store(if ok { STORED } else { FAILED }, Ordering::Release);
         if !sink.insert(cdrs, tell) {
             self.stored.store(FAILED, Ordering::Release);
         }
     }
+}
+
+/// The record as the store takes it. One whose end nobody saw must not win over one whose end was seen elsewhere.
+fn row(done: &Finished) -> CdrRow {
+    let end_ms = done.cdr.end_ms();
+    let stamp = done.epoch.map_or_else(|| stamp::weak(end_ms), |epoch| stamp::of(epoch, end_ms));
+    CdrRow { cdr: Arc::clone(&done.cdr), copy: done.copy, stamp }
 }
 
 const WAITING: u8 = 0;

@@ -5,8 +5,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fabric::letters::record::{Record, RecordId};
+use fabric::letters::record::{CallStop, Record, RecordId};
 use serde::{Deserialize, Serialize};
+
+use super::ledger::Origin;
 
 /// What the journal says. New kinds go to the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +18,10 @@ pub(super) enum Entry {
     Exported(Vec<RecordId>),
     /// The switch was alive at this moment, milliseconds since 1970, with answered calls open.
     Alive(u64),
+    /// A record and where it came from.
+    Taken(Box<Record>, Origin),
+    /// The end of a call whose start another node has, and which that node may not have heard of.
+    Untold(RecordId, Box<CallStop>),
 }
 
 /// An entry to be written; the same bytes as `Entry`.
@@ -24,6 +30,8 @@ enum Written<'a> {
     Record(&'a Record),
     Exported(&'a [RecordId]),
     Alive(u64),
+    Taken(&'a Record, &'a Origin),
+    Untold(RecordId, &'a CallStop),
 }
 
 pub(super) struct Journal {
@@ -84,12 +92,14 @@ impl Journal {
             Entry::Record(record) => Written::Record(record),
             Entry::Exported(ids) => Written::Exported(ids),
             Entry::Alive(unix_ms) => Written::Alive(*unix_ms),
+            Entry::Taken(record, origin) => Written::Taken(record, origin),
+            Entry::Untold(id, stop) => Written::Untold(*id, stop),
         });
     }
 
     /// Adds a record to the buffer.
-    pub fn append_record(&mut self, record: &Record) {
-        self.put(&Written::Record(record));
+    pub fn append_record(&mut self, record: &Record, origin: &Origin) {
+        self.put(&Written::Taken(record, origin));
     }
 
     fn put(&mut self, entry: &Written<'_>) {

@@ -1,3 +1,5 @@
+mod cluster;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
@@ -220,7 +222,7 @@ async fn a_crash_between_journal_and_files_loses_and_doubles_nothing() {
     port.stop().await;
     // As if the process had died before the journal learnt of the export, with half of the last line written.
     let journal = journal::Journal::read(&dir.path().join("records")).unwrap();
-    let entries = journal.entries.into_iter().filter(|entry| matches!(entry, journal::Entry::Record(_)));
+    let entries = journal.entries.into_iter().filter(|entry| matches!(entry, journal::Entry::Taken(..)));
     let entries: Vec<_> = entries.collect();
     std::fs::remove_dir_all(dir.path().join("records")).unwrap();
     std::fs::create_dir(dir.path().join("records")).unwrap();

@@ -4,20 +4,25 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fabric::letters::record::Record;
-use fabric::{Clock, Envelope, Fault, FaultKind, Letter, Post, Thread};
+use fabric::letters::record::{Record, RecordId};
+use fabric::{Clock, Envelope, Fault, FaultKind, Letter, NodeId, Post, Thread};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::export::Export;
 use super::journal::{Entry, Journal};
-use super::ledger::{Applied, Ledger};
+use super::ledger::{Applied, Finished, Ledger, Lose, Origin, id_of};
+use super::mirror::Copies;
 use super::{Counters, Settings, cdr};
 use crate::store::CdrSink;
 use crate::worker::Groups;
 
 pub(super) enum Command {
     Record(Box<Envelope>),
+    /// The other chassis has answered: the node that has the copy, `None` when none was made.
+    Copied(Thread, Option<NodeId>),
+    /// Look for copies that nobody has answered.
+    Sweep,
     Stop(oneshot::Sender<()>),
 }
 
@@ -29,6 +34,10 @@ pub(super) struct Recorder {
     journal: Journal,
     ledger: Ledger,
     export: Export,
+    copies: Copies,
+    /// Where the next look for what the standby lacks begins.
+    owed_from: Option<RecordId>,
+    starts_from: Option<RecordId>,
     /// Older journal files are needed until so many records are confirmed.
     older_until: Option<u64>,
     /// Last confirmation and sign of life.
@@ -38,12 +47,13 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Reads the journal, ends as lost what has no stop, and begins a new file.
+    /// Reads the journal, ends as lost what has no stop (outside a cluster), and begins a new file.
     pub fn open(
         settings: &Settings,
         post: Arc<dyn Post>,
         clock: Arc<dyn Clock>,
         sink: Option<CdrSink>,
+        copies: Copies,
         counters: Arc<Counters>,
     ) -> io::Result<Recorder> {
         let found = Journal::read(&settings.journal_dir)?;
@@ -55,27 +65,45 @@ impl Recorder {
         let mut finished = Vec::new();
         let mut exported = std::collections::BTreeSet::new();
         let mut alive_ms = 0;
+        let mut apply = |ledger: &mut Ledger, record: Record, origin: Origin| {
+            if let Applied::Finished(done) = ledger.apply(record, origin) {
+                finished.push(done);
+            }
+        };
         for entry in found.entries {
             match entry {
                 Entry::Record(record) => {
                     alive_ms = alive_ms.max(moment(&record));
-                    if let Applied::Finished(id, cdr) = ledger.apply(*record) {
-                        finished.push((id, cdr));
+                    apply(&mut ledger, *record, Origin::default());
+                }
+                Entry::Taken(record, origin) => {
+                    if origin.copy_of.is_none() {
+                        alive_ms = alive_ms.max(moment(&record));
                     }
+                    apply(&mut ledger, *record, origin);
                 }
                 Entry::Exported(ids) => {
                     exported.extend(ids.iter().copied());
                     ids.into_iter().for_each(|id| ledger.remember(id));
                 }
                 Entry::Alive(unix_ms) => alive_ms = alive_ms.max(unix_ms),
+                Entry::Untold(id, stop) => ledger.owe(id, *stop),
             }
         }
-        finished.retain(|(id, _)| !exported.contains(id));
-        let lost = ledger.lose(true, alive_ms);
+        finished.retain(|done| !exported.contains(&done.id));
+        // In a cluster a call goes on at the other node: its stop is recorded there and told here.
+        let lost = match copies.in_cluster() {
+            true => {
+                ledger.stale(alive_ms);
+                Vec::new()
+            }
+            false => ledger.lose(Lose::All, alive_ms),
+        };
         if !lost.is_empty() {
             info!(count = lost.len(), "calls that a restart ended");
         }
         counters.lost.add(lost.len() as u64);
+        counters.open.set(ledger.open() as u64);
         counters.cdrs.add((finished.len() + lost.len()) as u64);
         export.add(finished);
         export.add(lost);
@@ -90,6 +118,9 @@ impl Recorder {
             counters,
             ledger,
             export,
+            copies,
+            owed_from: None,
+            starts_from: None,
             chores_at: Instant::now(),
             day: String::new(),
         };
@@ -98,52 +129,102 @@ impl Recorder {
     }
 
     fn record(&mut self, envelopes: Vec<Envelope>) {
+        let mut origins = Vec::with_capacity(envelopes.len());
         for envelope in &envelopes {
-            if let Letter::Record(record) = &envelope.letter {
-                self.journal.append_record(record);
-            }
+            let Letter::Record(record) = &envelope.letter else { continue };
+            let origin = Origin { copy_of: self.copies.copied_from(envelope), epoch: envelope.epoch.0 };
+            self.journal.append_record(record, &origin);
+            // Both chassis write at the same time.
+            let thread = match origin.copy_of {
+                None => self.copies.send(record, envelope.epoch, envelope.trace),
+                Some(_) => None,
+            };
+            origins.push((origin, thread));
         }
         let written = self.journal.commit();
         if let Err(error) = &written {
             self.counters.failures.one();
             error!(%error, "journal of call records");
         }
-        for mut envelope in envelopes {
-            let letter = match &written {
-                Ok(()) => Letter::Kept,
-                Err(_) => Letter::Returned(Fault::new(FaultKind::Refused, "journal write").retry(true)),
-            };
-            let record = std::mem::replace(&mut envelope.letter, Letter::Kept);
-            if envelope.thread != Thread::NONE {
-                self.post.post(envelope.answer(letter));
+        for (mut envelope, (origin, thread)) in envelopes.into_iter().zip(origins) {
+            let Letter::Record(record) = std::mem::replace(&mut envelope.letter, Letter::Kept) else { continue };
+            if written.is_err() {
+                thread.and_then(|thread| self.copies.take(thread));
+                let fault = Fault::new(FaultKind::Refused, "journal write").retry(true);
+                self.answer(&envelope, Letter::Returned(fault));
+                continue;
             }
-            if let (Letter::Record(record), Ok(())) = (record, &written) {
-                self.apply(*record);
+            self.apply(*record, origin);
+            match (thread, origin.copy_of) {
+                (Some(thread), _) => self.copies.hold(thread, envelope),
+                (None, None) if self.copies.in_cluster() => {
+                    self.counters.alone.one();
+                    self.answer(&envelope, Letter::Kept);
+                }
+                (None, _) => self.answer(&envelope, Letter::Kept),
             }
         }
         let now_ms = self.clock.now().unix_ms;
-        let lost = self.ledger.lose(false, now_ms);
-        self.counters.lost.add(lost.len() as u64);
-        self.export.add(lost);
+        let lost = self.ledger.lose(Lose::Surplus, now_ms);
+        self.lost(lost);
         self.write_export();
     }
 
-    fn apply(&mut self, record: Record) {
+    fn answer(&self, question: &Envelope, letter: Letter) {
+        if question.thread != Thread::NONE {
+            self.post.post(question.answer(letter));
+        }
+    }
+
+    fn apply(&mut self, record: Record, origin: Origin) {
         self.counters.records.one();
-        match self.ledger.apply(record) {
+        if origin.copy_of.is_some() {
+            self.counters.copies.one();
+        }
+        match self.ledger.apply(record, origin) {
             Applied::Open => {}
             Applied::Repeated => self.counters.repeated.one(),
-            Applied::Finished(id, cdr) => {
-                self.counters.cdrs.one();
-                match (cdr.call_status.as_str(), cdr.call_code) {
-                    ("ok", _) => self.counters.answered.one(),
-                    (_, 408 | 500 | 503 | 504) => self.counters.ineffective.one(),
-                    _ => {}
+            Applied::Finished(done) => {
+                if !done.copy {
+                    self.counters.cdrs.one();
+                    match (done.cdr.call_status.as_str(), done.cdr.call_code) {
+                        ("ok", _) => self.counters.answered.one(),
+                        (_, 408 | 500 | 503 | 504) => self.counters.ineffective.one(),
+                        _ => {}
+                    }
                 }
-                self.export.add([(id, cdr)]);
+                self.export.add([done]);
             }
         }
         self.counters.open.set(self.ledger.open() as u64);
+    }
+
+    fn lost(&mut self, lost: Vec<Finished>) {
+        self.counters.lost.add(lost.len() as u64);
+        self.export.add(lost);
+    }
+
+    /// The other chassis has a copy, or will not have one: whoever asked is answered.
+    fn copied(&mut self, thread: Thread, node: Option<NodeId>) {
+        let Some(waiting) = self.copies.take(thread) else { return };
+        if node.is_some() {
+            self.ledger.told(waiting.id, node);
+        }
+        if let Some(question) = waiting.question {
+            if node.is_none() {
+                self.counters.alone.one();
+            }
+            self.answer(&question, Letter::Kept);
+        }
+    }
+
+    fn sweep(&mut self) {
+        for waiting in self.copies.overdue() {
+            if let Some(question) = waiting.question {
+                self.counters.alone.one();
+                self.answer(&question, Letter::Kept);
+            }
+        }
     }
 
     fn write_export(&mut self) {
@@ -153,14 +234,35 @@ impl Recorder {
         }
     }
 
-    /// What is due once a second: export again what failed, confirm, tell that we live, rotate, delete old files.
+    /// What is due once a second: export again what failed, confirm, tell that we live, tell the standby what it lacks,
+    /// rotate, delete old files.
     fn chores(&mut self) {
         self.chores_at = Instant::now();
-        self.write_export();
         let now_ms = self.clock.now().unix_ms;
+        if self.copies.in_cluster() {
+            let old = self.ledger.lose_old(now_ms.saturating_sub(u64::from(self.settings.lost_after_s) * 1000));
+            self.lost(old);
+            self.tell();
+        }
+        self.write_export();
         if let Err(error) = self.keep_house(now_ms) {
             self.counters.failures.one();
             error!(%error, "journal of call records");
+        }
+    }
+
+    /// Sends to the standby what it lacks: starts that it never saw, and ends of calls that were its own.
+    fn tell(&mut self) {
+        let owed = self.ledger.owed(self.owed_from, TOLD_MAX);
+        self.owed_from = owed.last().filter(|_| owed.len() == TOLD_MAX).map(id_of);
+        for record in &owed {
+            self.copies.tell(record, 0);
+        }
+        let standby = |id: &RecordId| self.copies.standby(id);
+        let (starts, next) = self.ledger.unknown_starts(self.starts_from, TOLD_MAX, LOOKED_MAX, standby);
+        self.starts_from = next;
+        for (record, origin) in &starts {
+            self.copies.tell(record, origin.epoch);
         }
     }
 
@@ -195,16 +297,23 @@ impl Recorder {
 impl Groups<Command> for Recorder {
     fn group(&mut self, group: Vec<Command>) -> bool {
         let mut envelopes = Vec::with_capacity(group.len());
+        let mut copied = Vec::new();
         let mut stop = None;
         for command in group {
             match command {
                 Command::Record(envelope) => envelopes.push(*envelope),
+                Command::Copied(thread, node) => copied.push((thread, node)),
+                Command::Sweep => {}
                 Command::Stop(done) => stop = Some(done),
             }
+        }
+        for (thread, node) in copied {
+            self.copied(thread, node);
         }
         if !envelopes.is_empty() {
             self.record(envelopes);
         }
+        self.sweep();
         if stop.is_some() || self.chores_at.elapsed() >= CHORES_EVERY {
             self.chores();
         }
@@ -218,6 +327,7 @@ impl Groups<Command> for Recorder {
     }
 
     fn tick(&mut self) {
+        self.sweep();
         self.chores();
     }
 }
@@ -231,3 +341,7 @@ fn moment(record: &Record) -> u64 {
 }
 
 const CHORES_EVERY: Duration = Duration::from_secs(1);
+
+/// Records that are told to the standby again a second, count; and open calls that are looked at for it.
+const TOLD_MAX: usize = 1000;
+const LOOKED_MAX: usize = 20_000;

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 pub(super) struct Bindings {
     home: Home,
     /// Newest state per address-of-record; several changes between two commits become one.
-    dirty: BTreeMap<Box<str>, Vec<Binding>>,
+    dirty: BTreeMap<Box<str>, (Vec<Binding>, i64)>,
     dirty_max: usize,
     /// Hash of an address-of-record → its newest row. 64 bits with the cluster's secret: two of ten million share one
     /// with a chance of one in a hundred thousand.
@@ -68,9 +68,9 @@ impl Bindings {
 
     /// Remembers the newest state. Beyond the limit (the disk has failed for long) the change is dropped; its question
     /// comes back as failed either way.
-    pub fn keep(&mut self, state: StoredBindings) {
+    pub fn keep(&mut self, state: StoredBindings, stamp: i64) {
         if self.dirty.len() < self.dirty_max || self.dirty.contains_key(&state.aor) {
-            self.dirty.insert(state.aor, state.bindings);
+            self.dirty.insert(state.aor, (state.bindings, stamp));
         }
     }
 
@@ -86,9 +86,9 @@ impl Bindings {
         }
         self.clean(db, now_ms)?;
         let mut insert = db.prepare_cached(INSERT)?;
-        for (aor, bindings) in &self.dirty {
+        for (aor, (bindings, stamp)) in &self.dirty {
             encode(bindings, &mut self.buffer);
-            insert.execute((&**aor, &self.buffer[..]))?;
+            insert.execute((&**aor, &self.buffer[..], stamp))?;
             self.pending.newest.push((hash(&self.home, aor), Some(db.last_insert_rowid())));
             self.pending.added += 1;
         }
@@ -121,7 +121,7 @@ impl Bindings {
             return Ok(());
         }
         let count = CLEANED_PER_ROW * self.dirty.len() + CLEANED_MIN;
-        let mut find = db.prepare_cached("SELECT seq, aor, bindings FROM bindings ORDER BY seq LIMIT ?")?;
+        let mut find = db.prepare_cached("SELECT seq, aor, bindings, stamp FROM bindings ORDER BY seq LIMIT ?")?;
         let mut insert = db.prepare_cached(INSERT)?;
         let mut rows = find.query([count as i64])?;
         let (mut last, mut kept) = (0, Vec::new());
@@ -136,12 +136,12 @@ impl Bindings {
             // The oldest row of an address-of-record without bindings has nothing left to hide.
             match decode(bytes, now_ms).is_empty() {
                 true => self.pending.newest.push((hash, None)),
-                false => kept.push((hash, Box::<str>::from(aor), Box::<[u8]>::from(bytes))),
+                false => kept.push((hash, Box::<str>::from(aor), Box::<[u8]>::from(bytes), row.get::<_, i64>(3)?)),
             }
         }
         drop(rows);
-        for (hash, aor, bytes) in kept {
-            insert.execute((&*aor, &*bytes))?;
+        for (hash, aor, bytes, stamp) in kept {
+            insert.execute((&*aor, &*bytes, stamp))?;
             self.pending.newest.push((hash, Some(db.last_insert_rowid())));
             self.pending.added += 1;
         }
@@ -189,6 +189,34 @@ impl Bindings {
         Ok(Arc::new(wanted))
     }
 
+    /// What `load` gives for a shard, with the central store's states among it: of each address-of-record the newer one.
+    pub fn merge(
+        &mut self,
+        db: &Connection,
+        (shard, shards): (u16, u16),
+        central: Vec<(String, Vec<u8>, i64)>,
+        now_ms: u64,
+    ) -> rusqlite::Result<Arc<Vec<StoredBindings>>> {
+        let local = self.load(db, shard, shards, now_ms)?;
+        if central.is_empty() {
+            return Ok(local);
+        }
+        let mut merged: BTreeMap<Box<str>, Vec<Binding>> =
+            local.iter().map(|state| (state.aor.clone(), state.bindings.clone())).collect();
+        let mut find = db.prepare_cached("SELECT stamp FROM bindings WHERE seq = ?")?;
+        for (aor, bytes, stamp) in central {
+            let own = match self.newest.get(&self.hash(&aor)) {
+                Some(seq) => Some(find.query_row([seq], |row| row.get::<_, i64>(0))?),
+                None => None,
+            };
+            if own.is_none_or(|own| own < stamp) {
+                merged.insert(aor.into(), decode(&bytes, now_ms));
+            }
+        }
+        let merged = merged.into_iter().filter(|(_, bindings)| !bindings.is_empty());
+        Ok(Arc::new(merged.map(|(aor, bindings)| StoredBindings { aor, bindings }).collect()))
+    }
+
     /// Gives the memory of a load back when its shards had time enough to ask; a later question reads the table again.
     pub fn forget_old_load(&mut self) {
         if let Some(loaded) = self.loaded.as_mut().filter(|loaded| loaded.at.elapsed() > LOAD_KEPT) {
@@ -205,7 +233,7 @@ impl Bindings {
 pub(super) fn unbind(db: &Connection, aor: &str) -> rusqlite::Result<i64> {
     let mut bytes = Vec::new();
     encode(&[], &mut bytes);
-    db.prepare_cached(INSERT)?.execute((aor, bytes))?;
+    db.prepare_cached(INSERT)?.execute((aor, bytes, 0))?;
     Ok(db.last_insert_rowid())
 }
 
@@ -214,7 +242,7 @@ fn hash(home: &Home, aor: &str) -> u64 {
 }
 
 /// One version byte, then the fields in their order.
-fn encode(bindings: &[Binding], buffer: &mut Vec<u8>) {
+pub(super) fn encode(bindings: &[Binding], buffer: &mut Vec<u8>) {
     buffer.clear();
     buffer.push(VERSION);
     let taken = postcard::to_extend(bindings, std::mem::take(buffer)).expect("a binding has no unserialisable part");
@@ -222,7 +250,7 @@ fn encode(bindings: &[Binding], buffer: &mut Vec<u8>) {
 }
 
 /// Unexpired bindings of a row; none when a newer build wrote it or the bytes are damaged: the device registers again.
-fn decode(bytes: &[u8], now_ms: u64) -> Vec<Binding> {
+pub(super) fn decode(bytes: &[u8], now_ms: u64) -> Vec<Binding> {
     let mut bindings: Vec<Binding> = match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).unwrap_or_default(),
         _ => Vec::new(),
@@ -231,7 +259,7 @@ fn decode(bytes: &[u8], now_ms: u64) -> Vec<Binding> {
     bindings
 }
 
-const INSERT: &str = "INSERT INTO bindings (aor, bindings) VALUES (?, ?)";
+const INSERT: &str = "INSERT INTO bindings (aor, bindings, stamp) VALUES (?, ?, ?)";
 
 /// Version of the encoding.
 const VERSION: u8 = 1;

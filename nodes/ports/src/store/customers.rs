@@ -4,6 +4,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use super::ProvisionError;
+use super::change::Kind;
 use super::query::Source;
 use super::writer::Work;
 
@@ -68,6 +69,7 @@ pub(super) fn create(work: &mut Work<'_>, fields: CustomerFields) -> Result<Cust
         )?
         .execute((fields.contact_id.map(|id| id as i64), status, kind, &fields.external_id, now, now))?;
     let id = work.db.last_insert_rowid() as u64;
+    work.changed(Kind::Customer, id);
     CUSTOMERS.get(work.db, id, read)?.ok_or(ProvisionError::NotFound("customer"))
 }
 
@@ -78,6 +80,7 @@ pub(super) fn update(work: &mut Work<'_>, id: u64, fields: CustomerFields) -> Re
         "UPDATE customers SET contact_id = ?, status = ?, type = ?, external_id = ?, modify_ms = ? WHERE id = ?",
         (fields.contact_id.map(|id| id as i64), status, kind, &fields.external_id, work.now_ms as i64, id as i64),
     )?;
+    work.changed(Kind::Customer, id);
     CUSTOMERS.get(work.db, id, read)?.ok_or(ProvisionError::NotFound("customer"))
 }
 
@@ -89,7 +92,10 @@ pub(super) fn delete(work: &mut Work<'_>, id: u64) -> Result<(), ProvisionError>
     }
     match work.db.execute("DELETE FROM customers WHERE id = ?", [id as i64])? {
         0 => Err(ProvisionError::NotFound("customer")),
-        _ => Ok(()),
+        _ => {
+            work.changed(Kind::Customer, id);
+            Ok(())
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use super::ProvisionError;
+use super::change::{self, Kind};
 use super::query::Source;
 use super::writer::{Touched, Work};
 
@@ -46,6 +47,7 @@ pub(super) fn create(work: &mut Work<'_>, fields: DomainFields) -> Result<Domain
         .prepare_cached("INSERT INTO domains (domain, reseller_id) VALUES (?, ?)")?
         .execute((&domain, reseller_id as i64))?;
     let id = work.db.last_insert_rowid() as u64;
+    work.changed(Kind::Domain, id);
     work.touch(Touched::Domain(id));
     Ok(Domain { id, domain, reseller_id })
 }
@@ -59,6 +61,7 @@ pub(super) fn update(work: &mut Work<'_>, id: u64, fields: DomainFields) -> Resu
     }
     let reseller_id = fields.reseller_id.unwrap_or(old.reseller_id);
     work.db.execute("UPDATE domains SET reseller_id = ? WHERE id = ?", (reseller_id as i64, id as i64))?;
+    work.changed(Kind::Domain, id);
     Ok(Domain { id, domain, reseller_id })
 }
 
@@ -68,9 +71,9 @@ pub(super) fn delete(work: &mut Work<'_>, id: u64) -> Result<(), ProvisionError>
     if users > 0 {
         return Err(ProvisionError::conflict("id", format!("{users} subscribers are in the domain")));
     }
-    let domain = DOMAINS.get(work.db, id, read)?.ok_or(ProvisionError::NotFound("domain"))?;
-    work.db.execute("DELETE FROM domains WHERE id = ?", [id as i64])?;
-    work.touch(Touched::DomainGone(domain.domain));
+    DOMAINS.get(work.db, id, read)?.ok_or(ProvisionError::NotFound("domain"))?;
+    change::remove(work, Kind::Domain, id)?;
+    work.changed(Kind::Domain, id);
     Ok(())
 }
 

@@ -13,6 +13,8 @@ pub enum ProvisionError {
     Conflict { field: String, message: String },
     /// Too much is waiting already (503).
     Busy,
+    /// The central store cannot be reached, or this node's copy of it is not complete (503): what stands in the way.
+    Unavailable(String),
     /// The database failed (500).
     Storage(String),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for ProvisionError {
             ProvisionError::Invalid { field, message } | ProvisionError::Conflict { field, message } => {
                 write!(f, "{field}: {message}")
             }
+            ProvisionError::Unavailable(why) => write!(f, "nothing can be changed now: {why}"),
             ProvisionError::Busy => write!(f, "the store is busy"),
             ProvisionError::Storage(what) => write!(f, "the store failed: {what}"),
         }

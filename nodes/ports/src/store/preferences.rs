@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::ProvisionError;
+use super::change::Kind;
 use super::writer::{Touched, Work};
 
 /// Names and values, as the API takes and shows them.
@@ -55,10 +56,16 @@ pub(super) fn set(
     let replace = format!("INSERT OR REPLACE INTO {table} (owner_id, preferences) VALUES (?, ?)");
     let (.., id) = owner.tables();
     work.db.prepare_cached(&replace)?.execute((id, text))?;
-    work.touch(match owner {
-        PreferenceOwner::Domain(id) => Touched::Domain(id),
-        PreferenceOwner::Subscriber(id) => Touched::Subscriber(id),
-    });
+    match owner {
+        PreferenceOwner::Domain(id) => {
+            work.changed(Kind::Domain, id);
+            work.touch(Touched::Domain(id));
+        }
+        PreferenceOwner::Subscriber(id) => {
+            work.changed(Kind::Subscriber, id);
+            work.touch(Touched::Subscriber(id));
+        }
+    }
     Ok(preferences)
 }
 

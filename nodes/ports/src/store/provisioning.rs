@@ -1,8 +1,12 @@
-//! The functions of provisioning: each runs on a thread of the store and is awaited.
+//! The functions of provisioning: each runs on a thread of the store and is awaited. With a central store what they would
+//! change goes there first; while it is away they return `Unavailable`.
+
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::cql::Central;
 use super::writer::{Command, Outcome, Reading, Work};
 use super::{
     Customer, CustomerFields, Domain, DomainFields, Listing, PreferenceOwner, Preferences, ProvisionError, Query,
@@ -16,15 +20,16 @@ use crate::worker::Worker;
 pub struct Provisioning {
     writer: Worker<Command>,
     reader: Worker<Reading>,
+    central: Option<Arc<Central>>,
 }
 
 impl Provisioning {
-    pub(super) fn new(writer: Worker<Command>, reader: Worker<Reading>) -> Provisioning {
-        Provisioning { writer, reader }
+    pub(super) fn new(writer: Worker<Command>, reader: Worker<Reading>, central: Option<Arc<Central>>) -> Provisioning {
+        Provisioning { writer, reader, central }
     }
 
     pub async fn create_domain(&self, fields: DomainFields) -> Result<Domain, ProvisionError> {
-        self.write(|work| domains::create(work, fields)).await
+        self.write(move |work| domains::create(work, fields.clone())).await
     }
 
     pub async fn domain(&self, id: u64) -> Result<Domain, ProvisionError> {
@@ -38,7 +43,7 @@ impl Provisioning {
     }
 
     pub async fn update_domain(&self, id: u64, fields: DomainFields) -> Result<Domain, ProvisionError> {
-        self.write(move |work| domains::update(work, id, fields)).await
+        self.write(move |work| domains::update(work, id, fields.clone())).await
     }
 
     /// `Conflict` while subscribers are in it.
@@ -47,7 +52,7 @@ impl Provisioning {
     }
 
     pub async fn create_customer(&self, fields: CustomerFields) -> Result<Customer, ProvisionError> {
-        self.write(|work| customers::create(work, fields)).await
+        self.write(move |work| customers::create(work, fields.clone())).await
     }
 
     pub async fn customer(&self, id: u64) -> Result<Customer, ProvisionError> {
@@ -61,7 +66,7 @@ impl Provisioning {
     }
 
     pub async fn update_customer(&self, id: u64, fields: CustomerFields) -> Result<Customer, ProvisionError> {
-        self.write(move |work| customers::update(work, id, fields)).await
+        self.write(move |work| customers::update(work, id, fields.clone())).await
     }
 
     /// `Conflict` while subscribers belong to it.
@@ -70,14 +75,14 @@ impl Provisioning {
     }
 
     pub async fn create_subscriber(&self, fields: SubscriberFields) -> Result<SubscriberRow, ProvisionError> {
-        self.write(|work| subscribers::create(work, fields)).await
+        self.write(move |work| subscribers::create(work, fields.clone())).await
     }
 
     /// Creates many in one go, all or none; the error names the place of the first bad one.
     pub async fn create_subscribers(&self, many: Vec<SubscriberFields>) -> Result<usize, ProvisionError> {
         self.write(move |work| {
             let count = many.len();
-            for (place, fields) in many.into_iter().enumerate() {
+            for (place, fields) in many.iter().cloned().enumerate() {
                 subscribers::create(work, fields).map_err(|error| match error {
                     ProvisionError::Invalid { field, message } => {
                         ProvisionError::Invalid { field: format!("{place}.{field}"), message }
@@ -110,7 +115,7 @@ impl Provisioning {
 
     /// Replaces all fields; without a password the old one stays.
     pub async fn update_subscriber(&self, id: u64, fields: SubscriberFields) -> Result<SubscriberRow, ProvisionError> {
-        self.write(move |work| subscribers::update(work, id, fields)).await
+        self.write(move |work| subscribers::update(work, id, fields.clone())).await
     }
 
     pub async fn delete_subscriber(&self, id: u64) -> Result<(), ProvisionError> {
@@ -127,7 +132,7 @@ impl Provisioning {
         owner: PreferenceOwner,
         preferences: Preferences,
     ) -> Result<Preferences, ProvisionError> {
-        self.write(move |work| preferences::set(work, owner, preferences)).await
+        self.write(move |work| preferences::set(work, owner, preferences.clone())).await
     }
 
     /// A call record by its id in the database.
@@ -138,14 +143,21 @@ impl Provisioning {
 
     /// Call records with their ids. Filters: `call_id`, `source_user_id`, `source_customer_id`, `source_user`, `source_cli`,
     /// `destination_...`, `subscriber_id` and `customer_id` (either side), `call_status`, `init_ge` and `init_lt` (milliseconds since 1970).
-    pub async fn cdrs(&self, query: Query) -> Result<Listing<(u64, Cdr)>, ProvisionError> {
+    /// `copies` is `true` to see also what other nodes of a cluster export.
+    pub async fn cdrs(&self, mut query: Query) -> Result<Listing<(u64, Cdr)>, ProvisionError> {
+        if !query.filters.iter().any(|(name, _)| name == "copies") {
+            query.filters.push(("copies".to_owned(), "false".to_owned()));
+        }
         self.read(move |db| cdrs::CDRS.list(db, &query, cdrs::read)).await
     }
 
     async fn write<T: Send + 'static>(
         &self,
-        function: impl FnOnce(&mut Work<'_>) -> Result<T, ProvisionError> + Send + 'static,
+        function: impl Fn(&mut Work<'_>) -> Result<T, ProvisionError> + Send + Sync + 'static,
     ) -> Result<T, ProvisionError> {
+        if let Some(central) = &self.central {
+            return central.change(function).await;
+        }
         let (tell, told) = oneshot::channel();
         let job = move |work: &mut Work<'_>| {
             let done = function(work);

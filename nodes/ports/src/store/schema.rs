@@ -13,7 +13,8 @@ pub(super) fn open(settings: &Settings) -> rusqlite::Result<Connection> {
     let mut db = Connection::open(&settings.file)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", if settings.power_safe { "FULL" } else { "NORMAL" })?;
-    db.pragma_update(None, "foreign_keys", true)?;
+    // A copy of the central store passes through states where a row comes before what it refers to.
+    db.pragma_update(None, "foreign_keys", settings.cql.is_none())?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -i64::from(settings.cache_kib))?;
     db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
@@ -170,6 +171,19 @@ const MIGRATIONS: &[&str] = &[
                destination_customer_id, destination_user, call_status, init_ms, cdr
         FROM old_cdrs;
     DROP TABLE old_cdrs;
+",
+    // The central store: how far this copy of it has come, and call records that it has yet to get.
+    "
+    ALTER TABLE cdrs ADD COLUMN copy INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE bindings ADD COLUMN stamp INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE cdr_outbox (
+        id INTEGER PRIMARY KEY,
+        stamp INTEGER NOT NULL
+    );
+    CREATE TABLE central (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) WITHOUT ROWID;
 ",
 ];
 

@@ -3,10 +3,11 @@
 use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
 
+use super::change::{self, Kind};
 use super::customers::unused_external_id;
 use super::query::Source;
 use super::writer::{Touched, Work};
-use super::{Number, ProvisionError, bindings, domains, numbers};
+use super::{Number, ProvisionError, domains, numbers};
 
 /// A subscriber as provisioning shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +148,7 @@ pub(super) fn create(work: &mut Work<'_>, fields: SubscriberFields) -> Result<Su
         ])?;
     let id = work.db.last_insert_rowid() as u64;
     numbers::replace(work, id, fields.primary_number.as_ref(), &fields.alias_numbers)?;
+    work.changed(Kind::Subscriber, id);
     work.touch(Touched::Subscriber(id));
     get(work.db, id)
 }
@@ -185,17 +187,16 @@ pub(super) fn update(work: &mut Work<'_>, id: u64, fields: SubscriberFields) -> 
         ],
     )?;
     numbers::replace(work, id, fields.primary_number.as_ref(), &fields.alias_numbers)?;
+    work.changed(Kind::Subscriber, id);
     work.touch(Touched::Subscriber(id));
     get(work.db, id)
 }
 
 /// Deletes a subscriber with its numbers, preferences and stored bindings.
 pub(super) fn delete(work: &mut Work<'_>, id: u64) -> Result<(), ProvisionError> {
-    let old = get(work.db, id)?;
-    let aor = format!("{}@{}", old.username, old.domain).to_ascii_lowercase();
-    let seq = bindings::unbind(work.db, &aor)?;
-    work.touch(Touched::Unbound(aor, seq));
-    work.db.execute("DELETE FROM subscribers WHERE id = ?", [id as i64])?;
+    get(work.db, id)?;
+    change::remove(work, Kind::Subscriber, id)?;
+    work.changed(Kind::Subscriber, id);
     work.touch(Touched::Subscriber(id));
     Ok(())
 }

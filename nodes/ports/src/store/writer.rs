@@ -1,5 +1,6 @@
 //! The store's two threads: the one that writes in groups, and the one that reads for listings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fabric::letters::control::ControlAnswer;
@@ -9,16 +10,18 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::bindings::Bindings;
+use super::change::{Change, Kind};
+use super::cql::Behind;
 use super::directory::SharedDirectory;
-use super::{Counters, ProvisionError, Settings, cdrs};
+use super::{Counters, ProvisionError, Settings, cdrs, stamp};
 use crate::worker::Groups;
 
 /// What the writing thread can be told.
 pub(crate) enum Command {
     /// `KeepBindings`, answered by `Kept` after the commit.
     Keep(Envelope),
-    /// `LoadBindings`, answered by `LoadedBindings`.
-    Load(Envelope),
+    /// `LoadBindings`, answered by `LoadedBindings`; with what the central store has: address-of-record, bytes, stamp.
+    Load(Envelope, Vec<(String, Vec<u8>, i64)>),
     /// `Control::Reload`.
     Reload(Envelope),
     /// A provisioning function.
@@ -38,6 +41,7 @@ pub(crate) struct Work<'a> {
     /// Milliseconds since 1970.
     pub now_ms: u64,
     touched: Vec<Touched>,
+    changed: BTreeSet<(Kind, u64)>,
 }
 
 /// What the directory must read anew after the commit.
@@ -53,6 +57,16 @@ impl Work<'_> {
     pub(super) fn touch(&mut self, touched: Touched) {
         self.touched.push(touched);
     }
+
+    /// Notes what the central store must learn.
+    pub(super) fn changed(&mut self, kind: Kind, id: u64) {
+        self.changed.insert((kind, id));
+    }
+
+    /// What has changed so far.
+    pub(super) fn change(&self) -> rusqlite::Result<Change> {
+        Change::read(self.db, &self.changed)
+    }
 }
 
 pub(super) struct Writer {
@@ -63,6 +77,7 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     cdr_days_max: u32,
+    central: Option<Arc<Behind>>,
     /// Next look for call records that are too old, milliseconds since 1970.
     prune_ms: u64,
 }
@@ -76,10 +91,11 @@ impl Writer {
         home: Home,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        central: Option<Arc<Behind>>,
     ) -> rusqlite::Result<Writer> {
         let bindings = Bindings::open(&db, home, settings.queue_max)?;
         let cdr_days_max = settings.cdr_days_max;
-        Ok(Writer { db, directory, bindings, post, clock, counters, cdr_days_max, prune_ms: 0 })
+        Ok(Writer { db, directory, bindings, post, clock, counters, cdr_days_max, central, prune_ms: 0 })
     }
 
     fn work(&mut self, group: Vec<Command>) -> Option<oneshot::Sender<()>> {
@@ -91,11 +107,15 @@ impl Writer {
                 Command::Keep(mut envelope) => {
                     let letter = std::mem::replace(&mut envelope.letter, Letter::Kept);
                     if let Letter::KeepBindings(state) = letter {
-                        self.bindings.keep(*state);
+                        let stamp = stamp::of(envelope.epoch.0, now_ms);
+                        if let Some(central) = &self.central {
+                            central.keep(&state, envelope.epoch);
+                        }
+                        self.bindings.keep(*state, stamp);
                         keeps.push(envelope);
                     }
                 }
-                Command::Load(envelope) => loads.push(envelope),
+                Command::Load(envelope, central) => loads.push((envelope, central)),
                 Command::Reload(envelope) => reloads.push(envelope),
                 Command::Job(job) => jobs.push(job),
                 Command::Stop(done) => stop = Some(done),
@@ -104,8 +124,8 @@ impl Writer {
         if !self.bindings.is_clean() || !jobs.is_empty() {
             self.commit(keeps, jobs, now_ms);
         }
-        for envelope in loads {
-            self.load(envelope, now_ms);
+        for (envelope, central) in loads {
+            self.load(envelope, central, now_ms);
         }
         for envelope in reloads {
             let answer = match self.directory.load(&self.db) {
@@ -161,7 +181,7 @@ impl Writer {
         let count = self.bindings.write(&group, now_ms)?;
         for job in jobs {
             let step = group.savepoint()?;
-            let mut work = Work { db: &step, now_ms, touched: Vec::new() };
+            let mut work = Work { db: &step, now_ms, touched: Vec::new(), changed: BTreeSet::new() };
             let (stays, outcome) = job(&mut work);
             let Work { touched: mut more, .. } = work;
             outcomes.push(outcome);
@@ -196,9 +216,9 @@ impl Writer {
         }
     }
 
-    fn load(&mut self, envelope: Envelope, now_ms: u64) {
+    fn load(&mut self, envelope: Envelope, central: Vec<(String, Vec<u8>, i64)>, now_ms: u64) {
         let Letter::LoadBindings(shard, shards) = envelope.letter else { return };
-        let letter = match self.bindings.load(&self.db, shard, shards, now_ms) {
+        let letter = match self.bindings.merge(&self.db, (shard, shards), central, now_ms) {
             Ok(loaded) => Letter::LoadedBindings(loaded),
             Err(error) => {
                 error!(%error, "load bindings");

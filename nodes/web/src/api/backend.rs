@@ -80,6 +80,7 @@ impl From<ProvisionError> for Problem {
                 Problem::conflict(field, whole)
             }
             ProvisionError::Busy => Problem::unavailable("The store is busy."),
+            ProvisionError::Unavailable(why) => Problem::unavailable(format!("Nothing can be changed now: {why}.")),
             ProvisionError::Storage(what) => {
                 tracing::error!(%what, "store failed");
                 Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "The store failed; see the log.")

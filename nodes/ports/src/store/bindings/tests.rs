@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::home;
 
-const TABLE: &str = "CREATE TABLE bindings (seq INTEGER PRIMARY KEY, aor TEXT NOT NULL, bindings BLOB NOT NULL)";
+const TABLE: &str = "CREATE TABLE bindings (seq INTEGER PRIMARY KEY, aor TEXT NOT NULL, bindings BLOB NOT NULL, stamp INTEGER NOT NULL DEFAULT 0)";
 
 fn state(number: u64, cseq: u32) -> StoredBindings {
     let binding = Binding {
@@ -34,7 +34,7 @@ impl Table {
     }
 
     fn commit(&mut self, states: impl IntoIterator<Item = StoredBindings>) {
-        states.into_iter().for_each(|state| self.bindings.keep(state));
+        states.into_iter().for_each(|state| self.bindings.keep(state, 0));
         self.bindings.write(&self.db, 0).unwrap();
         self.bindings.written();
     }
@@ -89,7 +89,7 @@ fn expired_bindings_leave_with_their_old_rows() {
     let mut table = Table::new();
     table.commit((0..500).map(|number| state(number, 1)));
     for round in 2..30 {
-        (500..600).for_each(|number| table.bindings.keep(state(number, round)));
+        (500..600).for_each(|number| table.bindings.keep(state(number, round), 0));
         table.bindings.write(&table.db, 2_000).unwrap();
         table.bindings.written();
     }
@@ -107,7 +107,7 @@ fn a_failed_commit_changes_nothing() {
     let before = table.loaded(0);
     for _ in 0..3 {
         table.db.execute_batch("BEGIN").unwrap();
-        (0..10).for_each(|number| table.bindings.keep(state(number, 9)));
+        (0..10).for_each(|number| table.bindings.keep(state(number, 9), 0));
         table.bindings.write(&table.db, 0).unwrap();
         table.db.execute_batch("ROLLBACK").unwrap();
         assert_eq!(table.loaded(0), before);

@@ -213,7 +213,8 @@ async fn call_records_are_kept_once_and_found() {
     };
     let insert = |cdrs: Vec<Cdr>| {
         let (tell, told) = oneshot::channel();
-        assert!(store.cdr_sink().insert(cdrs.into_iter().map(Arc::new).collect(), move |ok| tell.send(ok).unwrap()));
+        let rows = cdrs.into_iter().map(|cdr| CdrRow { cdr: Arc::new(cdr), copy: false, stamp: 1 });
+        assert!(store.cdr_sink().insert(rows.collect(), move |ok| tell.send(ok).unwrap()));
         told
     };
     assert!(insert(vec![cdr(100, 1, 2), cdr(200, 2, 3)]).await.unwrap());
