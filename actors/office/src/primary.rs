@@ -6,6 +6,8 @@ use std::time::Duration;
 use fabric::parcel::Record;
 use fabric::{Address, Envelope, Epoch, GroupId, Instant, NodeId, Parcel, Part, Thread};
 
+use tracing::warn;
+
 use crate::image::{Images, offset};
 use crate::patch;
 
@@ -217,7 +219,14 @@ impl Primary {
 
     /// Takes a step: records it, and holds its effects while a follower is to have it first.
     pub fn step(&mut self, step: Step, now: Instant, may_act: bool, send: Send<'_>) -> Released {
-        let Step { address, axis, mut parts, gone, asked, answered, effects, receipts } = step;
+        let Step { address, axis, mut parts, mut gone, asked, answered, effects, receipts } = step;
+        if parts.iter().any(|part| part.value.as_ref().is_some_and(|value| value.len() > PART_BYTES_MAX)) {
+            // One machine that has been fed too much goes without a replica; it must not break the link for all others.
+            warn!(kind = address.kind(), "state too large for a replica");
+            self.unprotected += effects.len() as u64;
+            gone = true;
+            parts.clear();
+        }
         let known = self.images.get(address);
         parts.retain(|part| known.is_none_or(|image| !image.has(part)));
         let was_there = known.is_some();
@@ -376,3 +385,6 @@ impl Primary {
 
 /// What a record costs beside its parts, bytes.
 const RECORD_BYTES: usize = 100;
+
+/// Largest part that is replicated, bytes: a parcel takes a mebibyte.
+const PART_BYTES_MAX: usize = 768 << 10;

@@ -104,7 +104,8 @@ fn replicas_that_differ_are_sent_again() {
 #[test]
 fn a_large_state_crosses_the_link_once() {
     let (mut net, table) = protected();
-    let noise: String = (0u64..400).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 7) as u8 % 26)).collect();
+    let noise: String =
+        (0u64..400).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 7) as u8 % 26)).collect();
     for step in ["one", "two", "three", "four"] {
         net.say(call(1), &format!("{noise}{noise}{step}"));
     }
@@ -123,4 +124,26 @@ fn a_large_state_crosses_the_link_once() {
     net.kill(A);
     net.table(&moved(&table, false));
     assert!(net.seen_by(B, call(1)).ends_with("four"));
+}
+
+/// A machine that was fed more than a parcel takes goes without a replica; its neighbours keep theirs.
+#[test]
+fn a_state_that_is_too_large_harms_nobody_else() {
+    let (mut net, table) = protected();
+    net.say(call(1), "small");
+    net.say(call(2), "small");
+    net.say(call(1), &"x".repeat(900_000));
+    net.say(call(2), "more");
+    net.pass(Duration::from_millis(10), &[]);
+    let record_max = net.seen.iter().filter_map(|(_, _, parcel)| match parcel {
+        Parcel::Record(record) => {
+            record.parts.iter().filter_map(|part| part.value.as_ref().map(|value| value.len())).max()
+        }
+        _ => None,
+    });
+    assert!(record_max.max().is_some_and(|bytes| bytes < 1_000));
+    assert_eq!(net.nodes[&A].office.sums(), net.nodes[&B].office.sums());
+    net.kill(A);
+    net.table(&moved(&table, false));
+    assert!(net.seen_by(B, call(2)).ends_with("more"));
 }
