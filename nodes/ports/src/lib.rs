@@ -8,6 +8,7 @@
 //! | `tcp` | | listeners and outgoing connections, framing, limits against slow and greedy peers |
 //! | `store` | `Store(node)` | SQLite: subscribers answered from memory, bindings by write-behind, provisioning |
 //! | `records` | `Records(node)` | call records: checksummed journal, one CDR per answered leg, day files |
+//! | `journal` | `Journal(node)` | what the director of this node has promised (Raft's log), synced |
 //! | `relay` | `Relay(node)` | NG datagrams to and from rtpengine |
 //! | `names` | `Names(node)` | RFC 3263 with RFC 2782 weights, behind an egress policy |
 //! | `tracer` | `Tracer(node)` | ring of recent SIP messages |
@@ -21,6 +22,7 @@
 
 pub mod counters;
 pub mod flow;
+pub mod journal;
 pub mod links;
 pub mod names;
 pub mod records;
