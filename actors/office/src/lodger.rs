@@ -103,7 +103,8 @@ impl Lodger {
         let axis = self.shifted(now).instant;
         let step =
             Step { address: self.address, axis, parts, gone: over, asked, answered, effects: Vec::new(), receipts };
-        match self.office.step(self.epoch, step, mail, now) {
+        let waits = |thread| self.machine.waits_for(thread);
+        match self.office.step(self.epoch, step, mail, &waits, now) {
             Some(leaving) => leaving.into_iter().for_each(|mail| out.put(mail)),
             None => self.retired = true,
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fabric::{
-    Address, Envelope, Epoch, Founder, GroupId, Home, Instant, NodeId, Now, Parcel, Part, Post, SLOTS, Table,
+    Address, Envelope, Epoch, Founder, GroupId, Home, Instant, NodeId, Now, Parcel, Part, Post, SLOTS, Table, Thread,
 };
 
 use crate::backup::Backup;
@@ -256,8 +256,16 @@ impl Office {
         mail
     }
 
-    /// Takes a machine's step. The letters that may leave at once; `None` when the machine is not the one any more.
-    pub(crate) fn step(&self, epoch: Epoch, mut step: Step, mail: Vec<Envelope>, now: Now) -> Option<Vec<Envelope>> {
+    /// Takes a machine's step; `waits` says which answers the machine still waits for. The letters that may leave at once;
+    /// `None` when the machine is not the one any more.
+    pub(crate) fn step(
+        &self,
+        epoch: Epoch,
+        mut step: Step,
+        mail: Vec<Envelope>,
+        waits: &dyn Fn(Thread) -> bool,
+        now: Now,
+    ) -> Option<Vec<Envelope>> {
         let mut inner = self.lock();
         let group = inner.group_of(step.address)?;
         let mut leaving = Vec::new();
@@ -273,6 +281,7 @@ impl Office {
         if primary.epoch != epoch {
             return None;
         }
+        step.answered.extend(primary.given_up(step.address, waits));
         let released = primary.step(step, now.instant, may_act, &mut |to, parcel| self.links.send(to, parcel));
         inner.counts.records_out += 1;
         self.give_receipts(&inner, &released.receipts);

@@ -217,6 +217,15 @@ impl Primary {
         }
     }
 
+    /// Questions of a machine that it has given up itself; looked for whenever the open ones have doubled.
+    pub fn given_up(&self, address: Address, waits: &dyn Fn(Thread) -> bool) -> Vec<Thread> {
+        let open = self.images.get(address).map(|image| image.asked.as_slice()).unwrap_or_default();
+        if open.len() < QUESTIONS_MANY || !open.len().is_power_of_two() {
+            return Vec::new();
+        }
+        open.iter().map(|mail| mail.thread).filter(|thread| !waits(*thread)).collect()
+    }
+
     /// Takes a step: records it, and holds its effects while a follower is to have it first.
     pub fn step(&mut self, step: Step, now: Instant, may_act: bool, send: Send<'_>) -> Released {
         let Step { address, axis, mut parts, mut gone, asked, answered, effects, receipts } = step;
@@ -385,6 +394,9 @@ impl Primary {
 
 /// What a record costs beside its parts, bytes.
 const RECORD_BYTES: usize = 100;
+
+/// Open questions of a machine that are not worth a look, count.
+const QUESTIONS_MANY: usize = 8;
 
 /// Largest part that is replicated, bytes: a parcel takes a mebibyte.
 const PART_BYTES_MAX: usize = 768 << 10;
