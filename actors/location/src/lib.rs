@@ -16,6 +16,10 @@
 //! Inside, an address-of-record with all its bindings is one allocation (`record`), found by an index of 4-byte numbers and
 //! ended by a heap of 8-byte alarms (`shelf`); a stored binding takes about 300 bytes. Ends are kept on the monotonic
 //! clock, so that a step of the wall clock neither ends nor prolongs a registration.
+//!
+//! In a cluster a shard lives in a hive and moves with its slot: `save` gives a part for each address-of-record that has
+//! changed, with the change that is under way, and `Location::restore` goes on from them, open at once. The same `Bind`
+//! posted twice is met once and answered twice.
 
 pub mod change;
 pub mod machine;

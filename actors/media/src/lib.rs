@@ -15,6 +15,9 @@
 //! * *No leaks*: what was opened on a relay is deleted with growing pauses until the relay says so or
 //!   `delete_age_max_s` has passed; also when the call never says `End` (`offer_age_max_s`, `session_age_max_s`).
 //!   rtpengine's own `offer-timeout` should be longer than the longest ringing.
+//! * *Take-over*: a standby keeps the whole state as one part. An ask that comes again while it is under way is left to its
+//!   first answer; one that was answered before is done again, which a relay answers alike. A session whose anchor went
+//!   down with its node is made again at another one.
 //!
 //! | module | what |
 //! |---|---|

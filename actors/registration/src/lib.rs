@@ -16,6 +16,9 @@
 //! foreign domain, for somebody else's address-of-record, or of a subscriber with lock `Global` get 403.
 //!
 //! Preferences read: `contacts_max` (most contacts of this subscriber, count).
+//!
+//! A standby keeps the whole state as one part, 140 bytes for a quiet phone behind a NAT; it has the clock of the node
+//! that founded it, by which `Desk` knows how far back the counts reach.
 
 pub mod date;
 pub mod keepalive;
