@@ -3,6 +3,7 @@
 mod addresses;
 mod cluster;
 mod links;
+mod mirror;
 mod open;
 
 use std::fs::File;
@@ -123,7 +124,8 @@ impl Node {
                 (Exchange::with_office(home.node, office, clock.clone(), config.shell.clone()), Some(joining))
             }
         };
-        let ports = open::ports(&config, &exchange, &home, &clock).await?;
+        let office = joining.as_ref().map(|joining| &joining.office);
+        let ports = open::ports(&config, &exchange, &home, &clock, office).await?;
         let membership = match joining {
             None => None,
             Some(joining) => Some(joining.join(&config, &exchange).await?),

@@ -78,6 +78,7 @@ impl Facts {
             ("records", ports.records.as_ref().map(|port| port.counters())),
             ("names", ports.names.as_ref().map(|port| port.counters())),
             ("relay", ports.relay.as_ref().map(|port| port.counters())),
+            ("journal", ports.journal.as_ref().map(|port| port.counters())),
             ("tracer", Some(ports.tracer.counters())),
             ("links", self.membership.as_ref().map(|membership| membership.links.counters())),
         ];

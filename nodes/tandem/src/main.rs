@@ -3,9 +3,10 @@
 //! | command | what |
 //! |---|---|
 //! | `solo --config FILE` | runs a switch with all roles until SIGTERM or Ctrl-C |
-//! | `node --config FILE` | runs a node of a cluster with the roles that its configuration gives it |
+//! | `run --config FILE` | runs a node with the roles that its configuration gives it: one of a cluster, or alone |
 //! | `check FILE` | says what is wrong with a configuration, and on which line |
 //! | `hash-password` | makes the text that stands for a password under `[api.users]` |
+//! | `simulate PLAN` | plays a whole carrier on the production machines and breaks it, seed by seed |
 //! | `ctl ...` | asks a running switch on its control port: tables that fit the terminal, or `--json` |
 //! | `ctl trace` | a call as a ladder; a line a message where the terminal is too narrow for columns |
 //! | `ctl certificate ...` | makes and shows the certificates by which the nodes of a cluster know each other |
@@ -17,6 +18,7 @@ mod ctl;
 mod http;
 mod ladder;
 mod screen;
+mod simulate;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -51,8 +53,8 @@ enum Command {
         #[arg(long, short, default_value = "/etc/tandem/tandem.toml", value_name = "FILE")]
         config: PathBuf,
     },
-    /// Run a node of a cluster, until SIGTERM or Ctrl-C.
-    Node {
+    /// Run a node with the roles that its configuration gives it, until SIGTERM or Ctrl-C.
+    Run {
         /// Configuration file.
         #[arg(long, short, default_value = "/etc/tandem/tandem.toml", value_name = "FILE")]
         config: PathBuf,
@@ -67,6 +69,9 @@ enum Command {
     /// Talk to a running switch.
     #[command(after_help = EXIT_CODES)]
     Ctl(ctl::Arguments),
+    /// Play a whole carrier on the production machines, break it by plan and by chance, and judge every step.
+    #[command(after_help = simulate::HELP)]
+    Simulate(simulate::Arguments),
 }
 
 /// How a command can fail: what to print, and the exit status.
@@ -93,10 +98,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Solo { config } => run(&config, false),
-        Command::Node { config } => run(&config, true),
+        Command::Run { config } => run(&config, true),
         Command::Check { file } => check(&file),
         Command::HashPassword => hash_password(),
         Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,18 +115,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(path: &std::path::Path, clustered: bool) -> Result<(), Failure> {
+fn run(path: &std::path::Path, may_join: bool) -> Result<(), Failure> {
     let config = load(path)?;
-    match (config.cluster.is_some(), clustered) {
-        (true, false) => {
-            let file = path.display();
-            return Err(Failure::usage(format!("{file} is a node of a cluster: tandem node --config {file}")));
-        }
-        (false, true) => {
-            let file = path.display();
-            return Err(Failure::usage(format!("{file} has no section [cluster]: tandem solo --config {file}")));
-        }
-        _ => {}
+    if config.cluster.is_some() && !may_join {
+        let file = path.display();
+        return Err(Failure::usage(format!("{file} is a node of a cluster: tandem run --config {file}")));
     }
     node::run(config).map_err(|error| Failure::refused(error.to_string()))
 }

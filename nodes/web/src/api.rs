@@ -114,7 +114,7 @@ impl Api {
         match parts[..] {
             [] => root(request.method()),
             ["openapi.json"] => described(request.method()),
-            ["cluster"] => self.cluster(request.method()),
+            ["cluster"] => self.cluster(request.method()).await,
             [name] => self.collection(known(name)?, request).await,
             [name, id] => self.item(known(name)?, id, request).await,
             _ => Err(Problem::new(StatusCode::NOT_FOUND, "No such resource.")),
@@ -122,9 +122,9 @@ impl Api {
     }
 
     /// What the cluster looks like from here; 404 in a node that is alone.
-    fn cluster(&self, method: &Method) -> Result<Response<Body>, Problem> {
+    async fn cluster(&self, method: &Method) -> Result<Response<Body>, Problem> {
         allowed(&["GET"], method)?;
-        let seen = self.switch.node.cluster();
+        let seen = self.switch.cluster().await;
         let seen = seen.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "This node is alone."))?;
         Ok(hal::response(StatusCode::OK, &seen))
     }

@@ -78,7 +78,7 @@ impl From<Failed> for Refusal {
 async fn status(State(control): Shared) -> Answer {
     let switch = &control.switch;
     let mut status = switch.node.status();
-    if let Some(cluster) = switch.node.cluster() {
+    if let Some(cluster) = switch.cluster().await {
         status["cluster"] = cluster;
     }
     status["calls"] = json!(switch.calls(CALLS_MAX).await.len());

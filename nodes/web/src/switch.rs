@@ -96,6 +96,21 @@ impl Switch {
         Ok(answers)
     }
 
+    /// The cluster as this node sees it, with the leader where a director lives here; `None` for a node that is alone.
+    pub async fn cluster(&self) -> Option<Value> {
+        let mut seen = self.node.cluster()?;
+        let director = self.exchange.describe(Address::Director(self.home.node), self.ask_timeout);
+        if self.node.directors().contains(&self.home.node)
+            && let Some(Description::Machine { facts, .. }) = director.await
+        {
+            let leader = facts.iter().find(|(name, _)| name == "leader").map(|(_, value)| value.parse::<u16>().ok());
+            seen["leader"] = serde_json::json!(leader.flatten());
+            let facts = facts.into_iter().map(|(name, value)| (name, Value::String(value)));
+            seen["director"] = Value::Object(facts.collect());
+        }
+        Some(seen)
+    }
+
     /// Has the directors change an ownership: asks one after the other until one answers. Errors: their reason.
     pub async fn order(&self, order: Order) -> Result<(), Failed> {
         let mut directors = self.node.directors();

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fabric::{Address, Clock, Home, NodeId, Post};
-use ports::{flow, names, records, relay, store, tracer};
+use office::Office;
+use ports::{flow, journal, names, records, relay, store, tracer};
 use roles::{RoleSettings, Roles};
 use shell::Exchange;
 
 use super::BootError;
+use super::mirror::Mirror;
 use crate::config::{Config, Listen};
 use crate::crew::Crew;
 
@@ -19,6 +21,8 @@ pub(crate) struct Ports {
     pub records: Option<records::Handle>,
     pub names: Option<names::Handle>,
     pub relay: Option<relay::Handle>,
+    /// What the director has promised.
+    pub journal: Option<journal::Handle>,
     pub tracer: tracer::Handle,
     /// Sockets of every site that this node may hold, its own first.
     pub flows: Vec<(NodeId, flow::Handle)>,
@@ -43,6 +47,9 @@ impl Ports {
         if let Some(store) = &self.store {
             store.stop().await;
         }
+        if let Some(journal) = &self.journal {
+            journal.stop().await;
+        }
     }
 }
 
@@ -52,13 +59,22 @@ pub(super) async fn ports(
     exchange: &Exchange,
     home: &Home,
     clock: &Arc<dyn Clock>,
+    office: Option<&Arc<Office>>,
 ) -> Result<Ports, BootError> {
     let post: Arc<dyn Post> = Arc::new(exchange.clone());
     let tracer = tracer::start(config.trace.clone(), post.clone());
     exchange.register_port(home.tracer(), Arc::new(tracer.clone()));
-    let mut ports = Ports { store: None, records: None, names: None, relay: None, tracer, flows: Vec::new() };
+    let (store, records, names, relay, journal) = (None, None, None, None, None);
+    let mut ports = Ports { store, records, names, relay, journal, tracer, flows: Vec::new() };
+    if config.is_director() {
+        let settings = journal::Settings { dir: config.data_dir.join("director"), ..Default::default() };
+        let journal = journal::start(settings, post.clone()).await?;
+        exchange.register_port(Address::Journal(home.node), Arc::new(journal.clone()));
+        ports.journal = Some(journal);
+    }
     if config.is_proxy() {
-        proxy(config, exchange, home, clock, &post, &mut ports).await?;
+        let mirror = office.map(|office| Mirror { office: office.clone(), exchange: exchange.clone() });
+        proxy(config, exchange, home, clock, mirror, &mut ports).await?;
     }
     if config.is_balancer() {
         balancer(config, exchange, home, clock, &post, &mut ports).await?;
@@ -71,9 +87,10 @@ async fn proxy(
     exchange: &Exchange,
     home: &Home,
     clock: &Arc<dyn Clock>,
-    post: &Arc<dyn Post>,
+    mirror: Option<Mirror>,
     ports: &mut Ports,
 ) -> Result<(), BootError> {
+    let post: Arc<dyn Post> = Arc::new(exchange.clone());
     let settings = store::Settings { file: config.data_dir.join(&config.store.file), ..config.store.clone() };
     let store = store::start(settings, post.clone(), home, clock.clone()).await?;
     exchange.register_port(home.store(), Arc::new(store.clone()));
@@ -82,7 +99,13 @@ async fn proxy(
         cdr_dir: config.data_dir.join(&config.records.cdr_dir),
         ..config.records.clone()
     };
-    let records = records::start(settings, post.clone(), clock.clone(), Some(&store)).await?;
+    let records = match mirror {
+        None => records::start(settings, post.clone(), clock.clone(), Some(&store)).await?,
+        Some(mirror) => {
+            let (post, clock) = (post.clone(), clock.clone());
+            records::start_in_cluster(settings, post, home, clock, Some(&store), Arc::new(mirror)).await?
+        }
+    };
     exchange.register_port(home.records(), Arc::new(records.clone()));
     let names = names::start(config.names.clone(), post.clone(), home).await?;
     exchange.register_port(home.names(), Arc::new(names.clone()));

@@ -15,6 +15,9 @@ pub(super) fn show(answer: &Value, width: usize) -> String {
         cell(answer, "version"),
         cell(answer, "lease_ms")
     );
+    if let Some(leader) = answer["leader"].as_u64() {
+        text.push_str(&format!("directors      node {leader} leads\n"));
+    }
     for warning in items(answer, "warnings").filter_map(Value::as_str) {
         text.push_str(&format!("warning        {warning}\n"));
     }

@@ -12,7 +12,7 @@ use super::{Answer, Refusal, Shared};
 
 /// `GET /cluster`.
 pub(super) async fn seen(State(control): Shared) -> Answer {
-    control.switch.node.cluster().map(Json).ok_or_else(alone)
+    control.switch.cluster().await.map(Json).ok_or_else(alone)
 }
 
 /// `GET /cluster/active`: whether this node is active for something, and a line that says so.
