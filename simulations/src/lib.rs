@@ -21,9 +21,13 @@ pub mod campaign;
 pub mod cluster;
 pub mod dice;
 mod edge;
+pub mod html;
+pub mod invariants;
 mod judges;
 pub mod lab;
 mod ladder;
+pub mod mutants;
+#[cfg(feature = "parity")]
 pub mod parity;
 mod phone;
 pub mod plan;

@@ -27,8 +27,8 @@ const FLOORS: &[(&str, u32)] = &[
     ("roles", 40),
     ("web", 50),
     ("node", 55),
+    ("simulations", 57),
     ("tandem", 60),
-    ("simulations", 60),
     ("tandem-tests", 60),
 ];
 

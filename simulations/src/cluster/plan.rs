@@ -21,6 +21,9 @@ pub struct Plan {
     pub name: String,
     /// A sentence for people.
     pub about: String,
+    /// The seed that it is about: of a failure that was kept.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// Time in which calls begin and faults strike, seconds.
     pub busy_s: f64,
     /// Afterwards everything is repaired, calls end and the judges wait, seconds.

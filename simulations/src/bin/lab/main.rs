@@ -1,6 +1,7 @@
 //! Runs seeds and says what broke.
 
 mod carrier;
+mod mutants;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
     if arguments.next_if(|first| first == "cluster").is_some() {
         return carrier::main(arguments);
+    }
+    if arguments.next_if(|first| first == "mutants").is_some() {
+        return mutants::main(arguments);
     }
     let wanted = match wanted(arguments) {
         Ok(wanted) => wanted,
