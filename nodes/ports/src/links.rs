@@ -1,6 +1,6 @@
 //! Links: what nodes of a cluster say to each other, over streams that we open ourselves. Mutual TLS 1.3 with
-//! certificates of the cluster's own authority; each pair of nodes has one data lane (parcels) and one control lane
-//! (operator commands).
+//! certificates of the cluster's own authority; each pair of nodes has one connection with parcels and, beside them,
+//! operator commands.
 //!
 //! The lower node number dials. A *session* is a pair of processes that have everything of each other without a gap: it
 //! outlives a broken connection for `resume_ms`, in which what was not acknowledged is sent again and what came twice is
@@ -9,6 +9,7 @@
 
 mod accept;
 pub mod certificate;
+mod commands;
 mod dial;
 mod frame;
 mod lane;
@@ -25,12 +26,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fabric::{NodeId, Parcel, codec};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::error;
+
+pub use commands::{CommandError, Commands};
 
 use crate::StartError;
 use crate::counters::Snapshot;
@@ -206,6 +210,25 @@ impl Handle {
             return false;
         }
         peer.push(&bytes, parcel.is_urgent(), &self.shared.counters)
+    }
+
+    /// From now on runs what other nodes ask (`command`); said once, at boot.
+    pub fn serve(&self, commands: Arc<dyn Commands>) {
+        // There is one boot: a second call changes nothing.
+        let _ = self.shared.commands.set(commands);
+    }
+
+    /// Asks another node, or this one, to run an operator's command and waits for the answer. At most once: an error
+    /// says whether it can have been run.
+    pub async fn command(&self, to: NodeId, command: Bytes, timeout: Duration) -> Result<Bytes, CommandError> {
+        let identity = &self.shared.identity;
+        if to == identity.node {
+            let commands = self.shared.commands.get().ok_or(CommandError::NotServed)?;
+            let answer = commands.run(to, identity.roles, command);
+            return tokio::time::timeout(timeout, answer).await.map_err(|_| CommandError::Timeout);
+        }
+        let peer = self.peers.get(&to).ok_or(CommandError::Unknown)?;
+        commands::ask(peer, &command, timeout).await
     }
 
     /// Where the node listens; differs from the settings when they name port 0.

@@ -27,10 +27,8 @@ pub(super) const BATCH_HEAD_BYTES: usize = 4 + 1 + 1 + 8 + 4;
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Parcels.
+    /// Parcels and commands.
     Data = 0,
-    /// Operator commands.
-    Control = 1,
 }
 
 /// Names a session: the boot of who accepted it, and its number there; zero is none.
@@ -72,7 +70,7 @@ pub(super) enum Verdict {
     Resumed = 1,
     /// The versions do not overlap.
     Version = 2,
-    /// Not now: the node is stopping or the lane is not served.
+    /// Not now.
     Refused = 3,
 }
 
@@ -93,10 +91,18 @@ pub(super) enum Frame {
     Pong(u64),
     /// The sender ends the session on purpose.
     Bye,
-    /// A command (control lane): number, bytes.
+    /// A command: number, bytes.
     Ask(u64, Bytes),
     /// Its answer.
-    Answer(u64, Bytes),
+    Answer(u64, AnswerStatus, Bytes),
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerStatus {
+    Done = 0,
+    Busy = 1,
+    NotServed = 2,
 }
 
 /// Bytes that are no frame; the connection is closed.
@@ -163,10 +169,19 @@ pub(super) fn parse(kind: u8, mut body: Bytes) -> Result<Frame, FrameError> {
             if kind == PING { Frame::Ping(number) } else { Frame::Pong(number) }
         }
         BYE => Frame::Bye,
-        ASK | ANSWER => {
+        ASK => {
             need(&body, 8)?;
+            Frame::Ask(body.get_u64(), body)
+        }
+        ANSWER => {
+            need(&body, 9)?;
             let number = body.get_u64();
-            if kind == ASK { Frame::Ask(number, body) } else { Frame::Answer(number, body) }
+            let status = match body.get_u8() {
+                0 => AnswerStatus::Done,
+                1 => AnswerStatus::Busy,
+                _ => AnswerStatus::NotServed,
+            };
+            Frame::Answer(number, status, body)
         }
         other => return Err(FrameError::Kind(other)),
     })
@@ -214,6 +229,21 @@ pub(super) fn put_bye(out: &mut Vec<u8>) {
     out.put_u8(BYE);
 }
 
+pub(super) fn put_ask(out: &mut Vec<u8>, number: u64, command: &[u8]) {
+    out.put_u32(command.len() as u32 + 9);
+    out.put_u8(ASK);
+    out.put_u64(number);
+    out.put_slice(command);
+}
+
+pub(super) fn put_answer(out: &mut Vec<u8>, number: u64, status: AnswerStatus, answer: &[u8]) {
+    out.put_u32(answer.len() as u32 + 10);
+    out.put_u8(ANSWER);
+    out.put_u64(number);
+    out.put_u8(status as u8);
+    out.put_slice(answer);
+}
+
 fn put_number(out: &mut Vec<u8>, kind: u8, number: u64) {
     out.put_u32(9);
     out.put_u8(kind);
@@ -253,7 +283,6 @@ impl Hello {
             chassis: body.get_u16(),
             lane: match body.get_u8() {
                 0 => Lane::Data,
-                1 => Lane::Control,
                 _ => return Err(FrameError::Malformed),
             },
             boot: body.get_u64(),

@@ -14,6 +14,7 @@ use tokio::time::{sleep, sleep_until};
 use tokio_rustls::TlsStream;
 use tracing::{info, warn};
 
+use super::commands::Ledger;
 use super::dial::{self, Line, write_greeting};
 use super::frame::{Hello, Lane, SessionId, VERSION, VERSION_MIN, Verdict, Welcome};
 use super::lane::{Incoming, Outgoing, Refused};
@@ -35,6 +36,7 @@ pub(super) struct Peer {
     /// The session has ended from this side.
     pub kick: Notify,
     pub traffic: Traffic,
+    commands: Mutex<Ledger>,
     state: Mutex<State>,
 }
 
@@ -92,6 +94,7 @@ impl Peer {
             wake: Notify::new(),
             kick: Notify::new(),
             traffic: Traffic::default(),
+            commands: Mutex::default(),
             state: Mutex::new(State { up_since: None, trouble: "not connected yet".to_owned() }),
         }
     }
@@ -118,6 +121,14 @@ impl Peer {
 
     pub fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn commands(&self) -> MutexGuard<'_, Ledger> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.traffic.connected.load(Ordering::Relaxed)
     }
 
     /// Bytes and parcels in the window.
@@ -148,7 +159,7 @@ impl Peer {
         let (window_bytes, window_parcels) = self.waiting();
         let traffic = &self.traffic;
         let round_trip_us = traffic.round_trip_us.load(Ordering::Relaxed);
-        let connected = traffic.connected.load(Ordering::Relaxed);
+        let connected = self.is_connected();
         let state = self.state();
         PeerStatus {
             node: self.node,
@@ -196,6 +207,7 @@ impl Keeper {
             self.peer.traffic.connected.store(true, Ordering::Relaxed);
             let end = reader::serve(&self.peer, &self.shared, roles, stream, buffer, &mut self.arrivals).await;
             self.peer.traffic.connected.store(false, Ordering::Relaxed);
+            self.peer.commands().lose();
             match end {
                 End::Replaced(arrival) => self.next = Some(*arrival),
                 End::Over(why) => {

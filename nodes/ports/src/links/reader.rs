@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 use tracing::warn;
 
+use super::commands;
 use super::frame::{self, FRAME_BYTES_MAX, Frame};
 use super::peer::{Arrivals, Peer};
 use super::roles::{Roles, may};
@@ -90,8 +91,8 @@ impl Drop for Writer {
 }
 
 struct Reader<'a> {
-    peer: &'a Peer,
-    shared: &'a Shared,
+    peer: &'a Arc<Peer>,
+    shared: &'a Arc<Shared>,
     roles: Roles,
     refusals: Refusals,
     /// Parcels and bytes since the peer was last told to be told.
@@ -130,7 +131,10 @@ impl Reader<'_> {
                 }
             }
             Frame::Bye => return Err(End::Over("the peer said goodbye".to_owned())),
-            Frame::Ask(..) | Frame::Answer(..) => return Err(self.nonsense("a command on the data lane")),
+            Frame::Ask(number, command) => commands::serve(self.shared, self.peer, self.roles, number, command),
+            Frame::Answer(number, status, answer) => {
+                self.peer.commands().answered(number, status, Bytes::copy_from_slice(&answer));
+            }
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! What all tasks of the links have in common.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::commands::Commands;
 use super::tls::Keyring;
 use super::{Identity, Settings, Sink};
 use crate::counters::{Counter, Snapshot};
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     pub sink: Arc<dyn Sink>,
     pub stopped: watch::Receiver<bool>,
     pub counters: Counters,
+    /// Runs what other nodes ask; set once.
+    pub commands: OnceLock<Arc<dyn Commands>>,
     pub started: Instant,
     sessions: AtomicU64,
 }
@@ -30,8 +33,9 @@ impl Shared {
         sink: Arc<dyn Sink>,
         stopped: watch::Receiver<bool>,
     ) -> Shared {
-        let (counters, started, sessions) = (Counters::default(), Instant::now(), AtomicU64::new(0));
-        Shared { settings, identity, keyring, sink, stopped, counters, started, sessions }
+        let (counters, commands) = (Counters::default(), OnceLock::new());
+        let (started, sessions) = (Instant::now(), AtomicU64::new(0));
+        Shared { settings, identity, keyring, sink, stopped, counters, commands, started, sessions }
     }
 
     /// A number that no session of this process had.
@@ -86,6 +90,7 @@ pub(super) struct Counters {
     pub malformed: Counter,
     pub bad_frames: Counter,
     pub oversized: Counter,
+    pub commands: Counter,
 }
 
 impl Counters {
@@ -116,6 +121,7 @@ impl Counters {
             ("links_malformed", self.malformed.get()),
             ("links_bad_frames", self.bad_frames.get()),
             ("links_oversized", self.oversized.get()),
+            ("links_commands", self.commands.get()),
             ("links_buffered_bytes", buffered_bytes as u64),
             ("links_buffered_parcels", buffered_parcels as u64),
         ]

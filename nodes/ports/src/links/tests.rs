@@ -1,6 +1,7 @@
 //! Two nodes on the loopback and a wire between them that can be cut and frozen.
 
 mod attacks;
+mod commands;
 mod rig;
 
 use std::time::Duration;

@@ -61,6 +61,7 @@ fn fill(peer: &Peer, shared: &Shared, out: &mut Vec<u8>, is_tick: bool) -> bool 
     if let Some(number) = desk.pong.take() {
         put_pong(out, number);
     }
+    peer.commands().take(out);
     desk.out.take(out, WRITE_BYTES);
     if desk.told != desk.incoming.received {
         desk.told = desk.incoming.received;

@@ -68,15 +68,21 @@ fn golden_bytes_of_small_frames() {
     put_ping(&mut out, 3);
     put_pong(&mut out, 4);
     put_bye(&mut out);
+    put_ask(&mut out, 5, b"ab");
+    put_answer(&mut out, 6, AnswerStatus::Busy, b"c");
     let golden = "00000011 04 0000000000000001 0000000000000002 00000009 05 0000000000000003 \
-                  00000009 06 0000000000000004 00000001 07";
+                  00000009 06 0000000000000004 00000001 07 \
+                  0000000b 08 0000000000000005 6162 0000000b 09 0000000000000006 01 63";
     assert_eq!(hex(&out), golden.replace(' ', ""));
     let mut buffer = BytesMut::from(&out[..]);
     let mut frames = Vec::new();
     while let Some((kind, body)) = cut(&mut buffer, FRAME_BYTES_MAX).expect("frames") {
         frames.push(parse(kind, body).expect("a frame"));
     }
-    assert_eq!(frames, [Frame::Ack([1, 2]), Frame::Ping(3), Frame::Pong(4), Frame::Bye]);
+    let [ask, answer] = [Bytes::from_static(b"ab"), Bytes::from_static(b"c")];
+    let commands = [Frame::Ask(5, ask), Frame::Answer(6, AnswerStatus::Busy, answer)];
+    assert_eq!(frames[..4], [Frame::Ack([1, 2]), Frame::Ping(3), Frame::Pong(4), Frame::Bye]);
+    assert_eq!(frames[4..], commands);
 }
 
 #[test]

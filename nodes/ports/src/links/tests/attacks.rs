@@ -334,7 +334,7 @@ async fn a_node_that_was_broken_into_cannot_break_the_link_of_others_or_fill_mem
         ("a batch with a hole before it", batch(9, &[&receipt])),
         ("a batch with number 0", batch(0, &[&receipt])),
         ("more parcels promised than there are", cut_short),
-        ("a command", number(8, 1)),
+        ("a short command", vec![0, 0, 0, 2, 8, 1]),
     ];
     let mut stream = stream;
     for (what, frame) in rude {
@@ -349,6 +349,11 @@ async fn a_node_that_was_broken_into_cannot_break_the_link_of_others_or_fill_mem
         stream = target.greet(&pair, &hello(1)).await.expect("another greeting").0;
         assert_eq!(target.heard.next().await, Heard::Link(NodeId(1), true), "{what}");
     }
+    // Commands that nobody serves, and never an answer read: a bounded number of refusals waits.
+    for _ in 0..10_000 {
+        write_greeting(&mut stream, &number(8, 1)).await.expect("written");
+    }
+    assert_eq!(count(&target.node, "links_commands"), 0);
     // Somebody who takes nothing: what waits for him stays within the window.
     let large = fabric::Parcel::Receipt(vec![u64::MAX; 10_000]);
     while target.node.send(NodeId(1), large.clone()) {
