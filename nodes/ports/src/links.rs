@@ -29,7 +29,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use fabric::{NodeId, Parcel, codec};
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::error;
@@ -173,7 +172,7 @@ pub async fn start(settings: Settings, identity: Identity, sink: Arc<dyn Sink>) 
         None => (None, None),
         Some(address) => {
             let keyring = Keyring::load(&settings, &identity)?;
-            let listener = TcpListener::bind(address).await;
+            let listener = dial::listen(address);
             let listener = listener.map_err(|e| StartError::new(format!("cannot listen for nodes on {address}"), e))?;
             (Some(listener), Some(keyring))
         }

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsStream;
 use tracing::{debug, warn};
 
-use super::dial::{read_greeting, write_greeting};
+use super::dial::{prepare, read_greeting, write_greeting};
 use super::frame::{Hello, SessionId, VERSION, VERSION_MIN, Verdict, Welcome};
 use super::peer::Arrivals;
 use super::shared::Shared;
@@ -96,7 +96,7 @@ async fn greet(
     arrivals: &BTreeMap<NodeId, mpsc::Sender<Arrivals>>,
 ) {
     let Some(keyring) = &shared.keyring else { return };
-    let _ = stream.set_nodelay(true);
+    prepare(&stream);
     let stream = match keyring.keys().acceptor.accept(stream).await {
         Ok(stream) => stream,
         Err(error) => {

@@ -4,8 +4,9 @@ use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsStream;
 
 use super::frame::{self, GREETING_BYTES_MAX, Hello, VERSION, VERSION_MIN, Verdict, Welcome};
@@ -37,7 +38,7 @@ pub(super) async fn dial(shared: &Shared, peer: &Peer) -> std::result::Result<Li
 async fn attempt(shared: &Shared, peer: &Peer) -> std::result::Result<Line, String> {
     let Some(keyring) = &shared.keyring else { return Err("the node is alone".to_owned()) };
     let stream = connect(shared.settings.listen, peer.address).await.map_err(|e| format!("cannot connect: {e}"))?;
-    let _ = stream.set_nodelay(true);
+    prepare(&stream);
     let connector = keyring.keys().connector;
     let stream = connector.connect(tls::server_name(peer.node), stream).await.map_err(|error| {
         shared.counters.refused_tls.one();
@@ -82,11 +83,33 @@ fn check(shared: &Shared, hello: &Hello, welcome: &Welcome) -> std::result::Resu
 
 /// From the own address of the internal network, so that the peer sees who it is.
 async fn connect(from: Option<SocketAddr>, to: SocketAddr) -> Result<TcpStream> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = socket(&to)?;
     if let Some(from) = from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
         socket.bind(SocketAddr::new(from.ip(), 0))?;
     }
     socket.connect(to).await
+}
+
+/// Listens on the own address.
+pub(super) fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let socket = socket(&address)?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What the system buffers is what an urgent parcel waits behind: a standby that is being filled must still hear beats.
+fn socket(address: &SocketAddr) -> Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    Ok(socket)
+}
+
+/// Options of a connection, dialled or accepted.
+pub(super) fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    // A hint to the system: without it urgent parcels wait longer, nothing else.
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
 }
 
 /// Writes the first frame of a side.
@@ -107,3 +130,12 @@ pub(super) async fn read_greeting(stream: &mut (impl AsyncRead + Unpin), buffer:
         }
     }
 }
+
+/// Room for what has come and is not read, bytes.
+const RECEIVE_BUFFER_BYTES: u32 = 1 << 20;
+
+/// What is written and not yet sent, bytes.
+const UNSENT_BYTES: u32 = 128 * 1024;
+
+/// Connections that wait to be accepted, count.
+const BACKLOG: u32 = 1024;

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use fabric::codec;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 use tracing::warn;
@@ -31,63 +30,29 @@ pub(super) enum End {
     Replaced(Box<Arrivals>),
 }
 
-/// Serves a greeted connection.
+/// Serves a greeted connection; when it returns, nothing is written on it any more.
 pub(super) async fn serve(
     peer: &Arc<Peer>,
     shared: &Arc<Shared>,
     roles: Roles,
     stream: TlsStream<TcpStream>,
-    mut buffer: BytesMut,
+    buffer: BytesMut,
     arrivals: &mut mpsc::Receiver<Arrivals>,
 ) -> End {
-    let (mut read, write) = tokio::io::split(stream);
-    let mut writer = Writer(tokio::spawn(writer::run(Arc::clone(peer), Arc::clone(shared), write)));
-    let silence = Duration::from_millis(u64::from(shared.settings.silence_ms));
-    let mut reader = Reader { peer, shared, roles, refusals: Refusals::default(), unacknowledged: (0, 0) };
-    loop {
-        if let Err(end) = reader.frames(&mut buffer) {
+    let (read, write) = tokio::io::split(stream);
+    let mut writer = tokio::spawn(writer::run(Arc::clone(peer), Arc::clone(shared), write));
+    let reader = Reader { peer, shared, roles, refusals: Refusals::default(), unacknowledged: (0, 0) };
+    let end = reader.run(read, buffer, arrivals).await;
+    if shared.is_stopped() {
+        peer.desk().closing = true;
+        peer.wake.notify_one();
+        if timeout(GOODBYE, &mut writer).await.is_ok() {
             return end;
         }
-        if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
-            buffer.reserve(READ_BYTES);
-        }
-        tokio::select! {
-            biased;
-            () = shared.until_stopped() => {
-                peer.desk().closing = true;
-                peer.wake.notify_one();
-                let _ = timeout(GOODBYE, &mut writer.0).await;
-                return End::Over("stopped".to_owned());
-            }
-            () = peer.kick.notified() => {
-                if !peer.is_up() {
-                    return End::Over("its window was full".to_owned());
-                }
-            }
-            Some(arrival) = arrivals.recv() => return End::Replaced(Box::new(arrival)),
-            result = timeout(silence, read.read_buf(&mut buffer)) => match result {
-                Ok(Ok(0)) => return End::Broken("the peer closed the connection".to_owned()),
-                Ok(Ok(bytes)) => {
-                    shared.counters.bytes_in.add(bytes as u64);
-                    peer.traffic.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
-                }
-                Ok(Err(error)) => return End::Broken(format!("reading: {error}")),
-                Err(_) => {
-                    shared.counters.silences.one();
-                    return End::Broken(format!("nothing came for {} ms", silence.as_millis()));
-                }
-            },
-        }
     }
-}
-
-/// The writing half goes when the reading half does.
-struct Writer(JoinHandle<()>);
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    writer.abort();
+    let _ = writer.await;
+    end
 }
 
 struct Reader<'a> {
@@ -100,6 +65,46 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    async fn run(
+        mut self,
+        mut read: ReadHalf<TlsStream<TcpStream>>,
+        mut buffer: BytesMut,
+        arrivals: &mut mpsc::Receiver<Arrivals>,
+    ) -> End {
+        let (peer, shared) = (self.peer, self.shared);
+        let silence = Duration::from_millis(u64::from(shared.settings.silence_ms));
+        loop {
+            if let Err(end) = self.frames(&mut buffer) {
+                return end;
+            }
+            if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
+                buffer.reserve(READ_BYTES);
+            }
+            tokio::select! {
+                biased;
+                () = shared.until_stopped() => return End::Over("stopped".to_owned()),
+                () = peer.kick.notified() => {
+                    if !peer.is_up() {
+                        return End::Over("its window was full".to_owned());
+                    }
+                }
+                Some(arrival) = arrivals.recv() => return End::Replaced(Box::new(arrival)),
+                result = timeout(silence, read.read_buf(&mut buffer)) => match result {
+                    Ok(Ok(0)) => return End::Broken("the peer closed the connection".to_owned()),
+                    Ok(Ok(bytes)) => {
+                        shared.counters.bytes_in.add(bytes as u64);
+                        peer.traffic.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+                    }
+                    Ok(Err(error)) => return End::Broken(format!("reading: {error}")),
+                    Err(_) => {
+                        shared.counters.silences.one();
+                        return End::Broken(format!("nothing came for {} ms", silence.as_millis()));
+                    }
+                },
+            }
+        }
+    }
+
     /// Takes all whole frames out of the buffer.
     fn frames(&mut self, buffer: &mut BytesMut) -> Result<(), End> {
         loop {

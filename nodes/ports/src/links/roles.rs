@@ -117,7 +117,9 @@ impl<'de> Deserialize<'de> for Roles {
 /// Whether a node with these roles, by its certificate, may send this parcel.
 pub fn may(sender: NodeId, roles: Roles, parcel: &Parcel) -> bool {
     match parcel {
-        Parcel::Mail { mail, .. } => may_speak_for(sender, roles, mail.from) && may_post(sender, roles, mail),
+        Parcel::Mail { mail, .. } => {
+            (may_speak_for(sender, roles, mail.from) || may_pass_on(roles, mail)) && may_post(sender, roles, mail)
+        }
         // Says only that what the receiver itself has sent there has taken effect.
         Parcel::Receipt(_) => true,
         // Replicas and what belongs to them.
@@ -139,6 +141,12 @@ fn may_speak_for(sender: NodeId, roles: Roles, from: Address) -> bool {
         Address::Names(node) | Address::Tracer(node) | Address::Control(node) | Address::Office(node) => node == sender,
         Address::Nobody => true,
     }
+}
+
+/// Whose letters a node may pass on: a director hands an order to the one that leads, and the answer goes to who asked.
+fn may_pass_on(roles: Roles, mail: &Envelope) -> bool {
+    let is_asked = matches!(mail.from, Address::Control(_) | Address::Office(_));
+    roles.votes() && is_asked && matches!((&mail.letter, mail.to), (Letter::Order(_), Address::Director(_)))
 }
 
 /// What a node may say, by kind of letter.

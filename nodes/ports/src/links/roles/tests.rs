@@ -130,3 +130,14 @@ fn a_balancer_may_stand_in_for_another_site_but_not_for_its_rtpengine() {
     assert_eq!(who(&mail(Address::Relay(other), fault())), "");
     assert_eq!(who(&mail(Address::Location(3), fault())), "proxy");
 }
+
+#[test]
+fn directors_pass_orders_on() {
+    let order = |to| {
+        let letter = Letter::Order(Box::new(Order::MakeStandby { node: ME, group: None }));
+        let mail = Envelope { to, ..Envelope::new(Address::Control(NodeId(9)), Address::Nobody, letter) };
+        Parcel::Mail { receipt: 0, mail: Box::new(mail) }
+    };
+    assert_eq!(who(&order(Address::Director(NodeId(4)))), "director, witness");
+    assert_eq!(who(&order(Address::Office(NodeId(4)))), "");
+}
