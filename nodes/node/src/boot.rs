@@ -215,7 +215,7 @@ impl Node {
         let Some(membership) = &self.membership else { return false };
         info!("stopping: other nodes are asked to take over");
         let patience = Duration::from_secs(u64::from(self.config.stop_s.max(LEAVE_MIN_S)));
-        membership.leave(patience).await
+        membership.leave(patience, &*self.switch.clock()).await
     }
 
     /// Waits until no call is being set up or ended, `stop_s` at most.

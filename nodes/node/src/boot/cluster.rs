@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fabric::{Address, Founder, Home, NodeId};
+use fabric::{Address, Clock, Founder, Home, NodeId};
 use office::Office;
 use ports::links;
 use shell::Exchange;
@@ -105,23 +105,36 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Asks the directors to give everything to others and waits for it. Whether calls go on without this node.
-    pub async fn leave(&self, patience: Duration) -> bool {
+    /// Asks the directors to give everything to others and waits for it. Whether nobody is to be told that calls are over.
+    pub async fn leave(&self, patience: Duration, clock: &dyn Clock) -> bool {
         self.office.leave();
-        let gone = async {
-            while self.holds_something() && self.somebody_could_take_it() {
-                tokio::time::sleep(LOOK_EVERY).await;
+        let end = tokio::time::Instant::now() + patience;
+        let mut adrift = None;
+        loop {
+            let now = tokio::time::Instant::now();
+            if !self.holds_something() {
+                info!("other nodes have taken over");
+                return true;
             }
-        };
-        let in_time = tokio::time::timeout(patience, gone).await.is_ok();
-        let (left, partner) = (!self.holds_something(), self.somebody_could_take_it());
-        match (left, in_time) {
-            (true, _) => info!("other nodes have taken over"),
-            (false, true) => warn!("nobody is there to take over"),
-            (false, false) => warn!(seconds = patience.as_secs(), "other nodes did not take over in time"),
+            if !self.somebody_could_take_it() {
+                warn!("nobody is there to take over");
+                return false;
+            }
+            match self.office.status(clock.now()).lease_ms {
+                0 => drop(adrift.get_or_insert(now)),
+                _ => adrift = None,
+            }
+            if adrift.is_some_and(|since| now - since > ADRIFT_MAX) {
+                warn!("no majority of the directors answers: nobody can take over, and nothing may leave");
+                return true;
+            }
+            if now >= end {
+                // A node is up that may still have the state: its calls are not ended here.
+                warn!(seconds = patience.as_secs(), "other nodes did not take over in time");
+                return true;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        // Nobody is told that a call is over while a node is up that may still have its state.
-        left || partner
     }
 
     /// Whether this node is active for a group or holds a site that another node could have.
@@ -143,6 +156,9 @@ impl Membership {
         self.links.stop().await;
     }
 }
+
+/// How long a node that leaves may be without a lease until it goes, since nobody decides any more.
+const ADRIFT_MAX: Duration = Duration::from_secs(1);
 
 /// Pause between two looks at the table while leaving.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

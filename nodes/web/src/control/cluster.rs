@@ -30,7 +30,8 @@ pub(super) async fn active(State(control): Shared) -> Answer {
         rows("sites").iter().filter(|row| row["holder"] == *me).map(|row| row["site"].to_string()).collect();
     let (groups, standby, sites) = (of("active"), of("standby"), sites.join(", "));
     let mut said = Vec::new();
-    for (what, which) in [("active for groups", &groups), ("holds sites", &sites), ("standby for groups", &standby)] {
+    for (what, which) in [("is active for group", &groups), ("holds site", &sites), ("is standby for group", &standby)]
+    {
         if !which.is_empty() {
             said.push(format!("{what} {which}"));
         }
