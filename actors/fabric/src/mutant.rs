@@ -1,7 +1,8 @@
 //! Deliberate faults of the switch, for tests of the tests: a judge that no mutant troubles is blind.
 //!
 //! `if mutant!(LeaseIgnored) { .. }` is nothing at all unless this crate is built with the feature `mutants`, which nothing
-//! that is shipped does. With it, at most one mutant is at work in each thread: the lab chooses it for a run.
+//! that is shipped does. With it, each thread has the mutants that were chosen for it: by the lab for a run, by
+//! `TANDEM_MUTANT` for a process.
 
 /// A way to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,10 +39,12 @@ pub enum Mutant {
     ReleaseUntold,
     /// Questions that were open at a take-over are not asked again.
     QuestionsForgotten,
+    /// A standby acknowledges what it is sent and keeps nothing.
+    ReplicaDropped,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 16] = [
+    pub const ALL: [Mutant; 17] = [
         Mutant::FieldNotReplicated,
         Mutant::EpochUnchecked,
         Mutant::RecordUnchecked,
@@ -58,6 +61,7 @@ impl Mutant {
         Mutant::EffectsEarly,
         Mutant::ReleaseUntold,
         Mutant::QuestionsForgotten,
+        Mutant::ReplicaDropped,
     ];
 
     /// How people call it: `lease-ignored`.
@@ -79,6 +83,7 @@ impl Mutant {
             Mutant::EffectsEarly => "effects-early",
             Mutant::ReleaseUntold => "release-untold",
             Mutant::QuestionsForgotten => "questions-forgotten",
+            Mutant::ReplicaDropped => "replica-dropped",
         }
     }
 
@@ -104,22 +109,27 @@ mod chosen {
     use super::Mutant;
 
     thread_local! {
-        static CHOSEN: Cell<Option<Mutant>> = const { Cell::new(None) };
+        static CHOSEN: Cell<u32> = const { Cell::new(0) };
     }
 
     /// Whether a mutant is at work in this thread.
     pub fn is_at_work(mutant: Mutant) -> bool {
-        CHOSEN.get() == Some(mutant)
+        CHOSEN.get() & 1 << mutant as u32 != 0
     }
 
     /// The mutant of this thread from now on.
     pub fn choose(mutant: Option<Mutant>) {
-        CHOSEN.set(mutant);
+        choose_all(mutant.as_slice());
+    }
+
+    /// The mutants of this thread from now on: some faults are harmless one by one.
+    pub fn choose_all(mutants: &[Mutant]) {
+        CHOSEN.set(mutants.iter().fold(0, |chosen, mutant| chosen | 1 << *mutant as u32));
     }
 }
 
 #[cfg(feature = "mutants")]
-pub use chosen::{choose, is_at_work};
+pub use chosen::{choose, choose_all, is_at_work};
 
 /// Whether the named mutant is at work: `if mutant!(LeaseIgnored) { .. }`.
 #[macro_export]

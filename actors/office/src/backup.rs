@@ -76,6 +76,9 @@ impl Backup {
     /// Whether the record fits what is here.
     fn apply(&mut self, record: Record, now: Instant) -> bool {
         let Record { number, address, axis, parts, patches, gone, asked, answered, effects, released, .. } = record;
+        if fabric::mutant!(ReplicaDropped) {
+            return true;
+        }
         if gone {
             self.images.remove(address);
         } else {
@@ -108,7 +111,7 @@ impl Backup {
     /// The active node has sent everything; whether this is what it has.
     pub fn filled(&mut self, number: u64, sum: u64) -> bool {
         self.number = number;
-        self.full = self.images.sum() == sum;
+        self.full = self.images.sum() == sum || fabric::mutant!(ReplicaDropped);
         if self.full {
             self.previous = None;
         }
@@ -117,6 +120,6 @@ impl Backup {
 
     /// Whether the images are those of the active node at this number.
     pub fn agrees(&self, number: u64, sum: u64) -> bool {
-        !self.full || self.number != number || self.images.sum() == sum
+        !self.full || self.number != number || self.images.sum() == sum || fabric::mutant!(ReplicaDropped)
     }
 }

@@ -121,7 +121,23 @@ fn run(path: &std::path::Path, may_join: bool) -> Result<(), Failure> {
         let file = path.display();
         return Err(Failure::usage(format!("{file} is a node of a cluster: tandem run --config {file}")));
     }
+    #[cfg(feature = "mutants")]
+    choose_mutants()?;
     node::run(config).map_err(|error| Failure::refused(error.to_string()))
+}
+
+/// Makes a build with mutants wrong in the ways that `TANDEM_MUTANT` names, separated by commas. They work in this thread
+/// only: with `workers = 1` everything runs in it.
+#[cfg(feature = "mutants")]
+fn choose_mutants() -> Result<(), Failure> {
+    let names = std::env::var("TANDEM_MUTANT").unwrap_or_default();
+    let mut chosen = Vec::new();
+    for name in names.split(',').filter(|name| !name.is_empty()) {
+        let mutant = fabric::mutant::Mutant::named(name);
+        chosen.push(mutant.ok_or_else(|| Failure::usage(format!("there is no mutant {name}")))?);
+    }
+    fabric::mutant::choose_all(&chosen);
+    Ok(())
 }
 
 fn check(path: &std::path::Path) -> Result<(), Failure> {
