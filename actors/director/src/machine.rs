@@ -421,6 +421,3 @@ fn is_force(order: &Order) -> bool {
 
 /// The thread of the first reading.
 const READ: Thread = Thread(1);
-
-#[cfg(test)]
-mod tests;

@@ -127,6 +127,3 @@ pub(crate) fn progress(wish: &Wish, decided: &Decided) -> Progress {
         },
     }
 }
-
-#[cfg(test)]
-mod tests;

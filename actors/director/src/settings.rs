@@ -203,3 +203,6 @@ impl Settings {
 
 /// Most voters, count: more than 7 make every decision slower and none safer.
 const VOTERS_MAX: usize = 7;
+
+#[cfg(test)]
+mod tests;

@@ -402,6 +402,3 @@ const MESSAGE_BYTES_MAX: u64 = 256 << 10;
 
 /// Pause after a write that the journal refused.
 const REFUSED: Duration = Duration::from_millis(50);
-
-#[cfg(test)]
-mod tests;

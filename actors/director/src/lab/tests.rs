@@ -19,7 +19,7 @@ fn a_cluster_starts_and_is_whole() {
 #[test]
 fn a_killed_active_is_replaced_in_half_a_second() {
     let (mut apart, mut together) = (Vec::new(), Vec::new());
-    for seed in 0..200 {
+    for seed in 0..120 {
         let mut world = World::new(seed, settings());
         world.run_until(3_000, World::is_whole);
         let ms = world.dice.range(100, 800);
@@ -52,7 +52,7 @@ fn a_killed_active_is_replaced_in_half_a_second() {
 
 #[test]
 fn whatever_happens_nobody_acts_twice_and_all_becomes_whole_again() {
-    let (first, count) = (env("SEED", 1_000), env("SEEDS", 150));
+    let (first, count) = (env("SEED", 1_000), env("SEEDS", 100));
     for seed in first..first + count {
         let mut world = World::new(seed, settings());
         world.run_ms(1_500);
@@ -269,7 +269,8 @@ fn trouble(world: &mut World) {
     let ms = world.dice.range(50, 2_500);
     match world.dice.range(0, 12) {
         0..3 => {
-            let keeps = world.dice.range(0, 100) < 85;
+            // Of three journals two must be whole; that is what a majority is.
+            let keeps = world.dice.range(0, 100) < 85 || !others_are_whole(world, a);
             world.kill(a, keeps);
             world.after_us(ms * 1_000, move |world| world.start(a));
         }
@@ -307,6 +308,15 @@ fn trouble(world: &mut World) {
         10 => world.delay_us = (100, world.dice.range(1_000, 60_000)),
         _ => world.disk_us = (200, world.dice.range(1_000, 200_000)),
     }
+}
+
+/// Whether all voters but this one are there and know what was decided.
+fn others_are_whole(world: &World, node: NodeId) -> bool {
+    let version = world.table().version;
+    world.settings.voters.iter().filter(|voter| **voter != node).all(|voter| {
+        let director = world.nodes[voter].director.as_ref();
+        director.is_some_and(|director| director.table().version == version && version > 0)
+    })
 }
 
 fn heal(world: &mut World) {
