@@ -110,6 +110,8 @@ pub struct Book {
     pub rebooted: BTreeMap<usize, u64>,
     /// When the streams of devices broke, milliseconds.
     pub broken_streams: BTreeMap<usize, Vec<u64>>,
+    /// How long a message may be under way inside the switch, milliseconds: what crosses it there is nobody's mistake.
+    pub transit_ms: u64,
     pub(crate) calls: FixedMap<Vec<u8>, usize>,
     pub(crate) served: FixedMap<Transaction, Served>,
     pub(crate) asked: FixedMap<Transaction, Asked>,
@@ -174,6 +176,7 @@ impl Book {
             bound: vec![Bound::default(); plan.devices.len()],
             rebooted: BTreeMap::new(),
             broken_streams: BTreeMap::new(),
+            transit_ms: 0,
             calls: FixedMap::default(),
             served: FixedMap::default(),
             asked: FixedMap::default(),

@@ -180,7 +180,8 @@ impl Book {
             if fresh(pending) {
                 self.fail(12, now_ms, attempt, "a re-INVITE while another one is pending");
             }
-            if fresh(crossing) {
+            let transit_ms = self.transit_ms;
+            if fresh(crossing.filter(|(_, since)| since + transit_ms <= now_ms)) {
                 self.fail(12, now_ms, attempt, "a re-INVITE to a phone whose own one is not answered");
             }
         }
@@ -212,7 +213,7 @@ impl Book {
                 self.fail(10, now_ms, Some(attempt), format!("device {device} gets a second INVITE of one call"))
             }
         }
-        if self.facts[attempt].finals.iter().any(|(at, _)| *at + 100 < now_ms) {
+        if self.facts[attempt].finals.iter().any(|(at, _)| *at + 100 + self.transit_ms < now_ms) {
             self.fail(10, now_ms, Some(attempt), "rings a phone after the caller got a final response");
         }
         Some(attempt)

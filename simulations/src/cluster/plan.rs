@@ -163,6 +163,7 @@ supplied!(
     "clock-trouble",
     "rtpengine-loss",
     "everything-at-once",
+    "capacity",
 );
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Street {
             unsaid: vec![Vec::new(); count],
             weather: Weather::new(scene.seed, script.climate.clone()),
             storm_permille: 0,
-            book: Book::new(script.clone()),
+            book: Book { transit_ms: 1_000, ..Book::new(script.clone()) },
             owners: scene.sites.clone(),
             site_ids: scene.sites.iter().map(|place| scene.nodes[*place].id).collect(),
             trace: 0,

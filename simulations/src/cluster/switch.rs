@@ -111,6 +111,9 @@ fn settings(scene: &Scene, place: usize) -> RoleSettings {
         transport,
         local,
     });
+    let country = scene.nodes[place].country;
+    let near = scene.sites.iter().map(|site| &scene.nodes[*site]).filter(|site| site.country == country);
+    let near: Vec<u16> = near.map(|site| site.id.0).collect();
     let is_balancer = scene.nodes[place].role == Role::Balancer;
     RoleSettings {
         balancer: Arc::new(balancer::Settings {
@@ -130,7 +133,7 @@ fn settings(scene: &Scene, place: usize) -> RoleSettings {
             outbound: outbound.collect(),
             ..call::Settings::default()
         }),
-        media: Arc::new(media::Settings::default()),
+        media: Arc::new(media::Settings { anchors: near, ..media::Settings::default() }),
         anchor: Arc::new(anchor::Settings {
             relays: vec![RelaySettings::new("media1", "203.0.113.9:2223")],
             ..anchor::Settings::default()

@@ -9,7 +9,7 @@ use sip::{Limits, Method, Name, View};
 use crate::cluster::lab::ClusterLab;
 use crate::cluster::node::{Accepted, Doings};
 use crate::cluster::outcome::{Moment, Takeover};
-use crate::cluster::scene::{NodeSpec, Scene};
+use crate::cluster::scene::{NodeSpec, Role, Scene};
 use crate::cluster::sometimes::Sometimes;
 
 /// A judgement before it has words for people.
@@ -136,6 +136,10 @@ impl Watch {
             return self.fail(1, now, text);
         }
         *highest = effect.epoch;
+        // A balancer hands on in the actor's name.
+        if effect.origin.is_none() && self.specs[node].role != Role::Proxy {
+            return;
+        }
         let author = effect.origin.unwrap_or(me);
         if let Some(other) = self.author(effect.from, effect.epoch, Some(author)) {
             let text = format!(
@@ -267,7 +271,7 @@ impl ClusterLab {
 
     /// I2: a node acts only inside its lease.
     fn watch_lease(&mut self, node: usize, kind: &'static str) {
-        if self.scene.plan.topology.directors < 3 {
+        if self.role(node) != Role::Proxy || self.scene.plan.topology.directors < 3 {
             return;
         }
         let own = &self.nodes[node];
