@@ -40,6 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("prost", &["director"]),
     ("slog", &["director"]),
     ("rusqlite", &["ports"]),
+    ("scylla", &["ports"]),
     ("hickory-resolver", &["ports"]),
     ("nix", &["ports"]),
     ("socket2", &["ports"]),

@@ -30,6 +30,7 @@ const TAMERS: &[&str] = &["actors/fabric/src/hash.rs"];
 const DOORS: &[(&str, &[&str])] = &[
     ("rsip::", &["actors/sip/src/rsip_door"]),
     ("rusqlite::", &["nodes/ports/src/store"]),
+    ("scylla::", &["nodes/ports/src/store"]),
     ("hickory_resolver::", &["nodes/ports/src/names"]),
     ("ractor::", &["actors/shell/src"]),
     ("axum::", &["nodes/web/src"]),

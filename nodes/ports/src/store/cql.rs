@@ -296,7 +296,7 @@ impl Central {
 
 /// Pauses between attempts to connect and to ship.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

@@ -53,7 +53,11 @@ pub(super) enum Touched {
     Unbound(String, i64),
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    pub(super) fn new(db: &'a Connection, now_ms: u64) -> Work<'a> {
+        Work { db, now_ms, touched: Vec::new(), changed: BTreeSet::new() }
+    }
+
     pub(super) fn touch(&mut self, touched: Touched) {
         self.touched.push(touched);
     }
@@ -181,7 +185,7 @@ impl Writer {
         let count = self.bindings.write(&group, now_ms)?;
         for job in jobs {
             let step = group.savepoint()?;
-            let mut work = Work { db: &step, now_ms, touched: Vec::new(), changed: BTreeSet::new() };
+            let mut work = Work::new(&step, now_ms);
             let (stays, outcome) = job(&mut work);
             let Work { touched: mut more, .. } = work;
             outcomes.push(outcome);
