@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use fabric::{Address, Founder, Housing, Letter, Machine, Now, Part};
+use fabric::{Address, Envelope, Founder, Housing, Instant, Letter, Machine, Now, Outbox, Part};
 use tracing::error;
 
 use crate::image::shift;
@@ -20,9 +20,15 @@ impl Founder for Founding {
         if !self.roles.is_replicated(address) {
             return self.roles.found(address, letter, now);
         }
+        // Nobody is brought to life to be told to go.
+        if matches!(letter, Letter::Retire) {
+            return None;
+        }
         let epoch = match self.office.claim(address) {
             Claim::Refused if fabric::mutant!(OrphansAnswered) => return self.roles.found(address, letter, now),
-            Claim::Refused => return None,
+            Claim::Refused if matches!(letter, Letter::Revive) => return None,
+            // It was ours when the letter set out: the next owner gets it, and nobody is told that there is no such call.
+            Claim::Refused => return Some(Box::new(Stray(self.office.clone()))),
             Claim::New(epoch) => epoch,
             Claim::Image { epoch, parts, offset, asked } => {
                 let offset = if fabric::mutant!(TimerRestarted) { 0 } else { offset };
@@ -41,7 +47,7 @@ impl Founder for Founding {
                 }
             }
         };
-        if matches!(letter, Letter::Revive | Letter::Retire) {
+        if matches!(letter, Letter::Revive) {
             return None;
         }
         let machine = self.roles.found(address, letter, now)?;
@@ -58,5 +64,26 @@ impl Founder for Founding {
 
     fn housing(&self, address: Address) -> Housing {
         self.roles.housing(address)
+    }
+}
+
+/// Takes the letters of an address that has just become somebody else's, and keeps them for its owner.
+struct Stray(Arc<Office>);
+
+impl Machine for Stray {
+    fn handle(&mut self, mail: Envelope, now: Now, _: &mut Outbox) {
+        if !matches!(mail.letter, Letter::Revive | Letter::Retire) {
+            self.0.postpone(mail, now);
+        }
+    }
+
+    fn wake(&mut self, _: Now, _: &mut Outbox) {}
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        true
     }
 }

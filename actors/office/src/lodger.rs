@@ -113,11 +113,15 @@ impl Lodger {
 
 impl Machine for Lodger {
     fn handle(&mut self, mail: Envelope, now: Now, out: &mut Outbox) {
-        if self.retired || matches!(mail.letter, Letter::Retire) || !self.office.is_tenant(self.address, self.epoch) {
+        if self.retired || !self.office.is_tenant(self.address, self.epoch) {
             self.retired = true;
             if !matches!(mail.letter, Letter::Retire | Letter::Revive) {
                 self.office.postpone(mail, now);
             }
+            return;
+        }
+        if matches!(mail.letter, Letter::Retire) {
+            // Meant for one that lived here before.
             return;
         }
         let mark = out.mail().len();

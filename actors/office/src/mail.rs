@@ -68,6 +68,13 @@ impl Outgoing {
         moved
     }
 
+    /// Takes out what nobody will ever answer; oldest first.
+    pub fn give_up(&mut self, is_lost: impl Fn(&Envelope, NodeId) -> bool) -> Vec<Envelope> {
+        let lost = |kept: &Kept| kept.to.is_some_and(|to| is_lost(&kept.mail, to));
+        let receipts: Vec<u64> = self.kept.iter().filter(|(_, kept)| lost(kept)).map(|(receipt, _)| *receipt).collect();
+        receipts.iter().filter_map(|receipt| self.kept.remove(receipt)).map(|kept| kept.mail).collect()
+    }
+
     /// Everything for a node, oldest first: a new session knows nothing of the last one.
     pub fn for_node(&mut self, node: NodeId) -> Vec<(u64, Envelope)> {
         let its = self.kept.iter().filter(|(_, kept)| kept.to == Some(node));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fabric::{Address, Envelope, Instant, Letter, NodeId, Parcel, Table};
+use fabric::{Address, Envelope, Fault, Instant, Letter, NodeId, Parcel, Table, Thread};
 
 use crate::mail;
 use crate::office::{Inner, Office, Seat};
@@ -37,6 +37,9 @@ impl Office {
                 }
                 _ => Some(mail),
             };
+        }
+        if to.is_some_and(|to| is_lost(&inner.table, &mail, to)) {
+            return self.direct(inner, lost(&mail), now);
         }
         if to == Some(me) || !mail.letter.wants_receipt() {
             // Ours by the table, but not taken up yet; or not worth keeping.
@@ -116,6 +119,10 @@ impl Office {
         if fabric::mutant!(HeldForgotten) {
             moved.clear();
         }
+        for mail in inner.outgoing.give_up(|mail, to| is_lost(&table, mail, to)) {
+            let here = self.direct(inner, lost(&mail), now);
+            inner.local.extend(here);
+        }
         for (receipt, to, mail) in moved {
             if to == self.home.node {
                 inner.outgoing.take(receipt);
@@ -187,4 +194,17 @@ impl Office {
             self.links.send(node, Parcel::Receipt(receipts));
         }
     }
+}
+
+/// Whether a question asks a port or a resident of a node that the directors hold for dead: no other node will answer it,
+/// and who asks may know another way.
+fn is_lost(table: &Table, mail: &Envelope, to: NodeId) -> bool {
+    mail.to.slot().is_none()
+        && mail.thread != Thread::NONE
+        && mail.letter.is_question()
+        && table.members.iter().any(|member| member.node == to && !member.up && member.boot != 0)
+}
+
+fn lost(mail: &Envelope) -> Envelope {
+    mail.answer(Letter::Returned(Fault::unavailable("the node is down")))
 }

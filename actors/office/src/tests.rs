@@ -1,6 +1,7 @@
 //! Two or three offices with a machine that counts, links that a test can cut, and tables that a test decides.
 
 mod handover;
+mod lost;
 mod protection;
 mod takeover;
 

@@ -82,5 +82,5 @@ fn one_balancer_a_socket() {
     let config =
         Config::parse("workers = 3\n[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:5060\"\nsockets = 0\n")
             .expect("good");
-    assert_eq!((config.balancers(), config.hive_count()), (3, 6));
+    assert_eq!((config.balancers(fabric::NodeId(1)), config.hive_count()), (3, 6));
 }
