@@ -1,6 +1,7 @@
 """The switch on two chassis with a witness: seven nodes, two pairs, two balancer sites, an rtpengine on each chassis."""
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -22,6 +23,11 @@ NODES = [
 # A proxy of each chassis is active for one pair and standby for the other.
 PAIRS = [(1, (2, 12)), (2, (12, 2))]
 SITES = [(1, (1, 11)), (11, (11, 1))]
+
+
+def plain(line):
+    """A log line without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", line)
 
 
 class Cluster(Plant):
@@ -120,13 +126,32 @@ class Cluster(Plant):
                 return False
         return all(site["holder"] == site["site"] for site in seen[0]["sites"])
 
+    def homes(self):
+        """Groups that are not where they belong: (group, node)."""
+        seen = self.cluster()
+        homes = {pair: nodes[0] for pair, nodes in PAIRS}
+        return [(row["group"], homes[row["pair"]]) for row in seen["groups"] if row["active"] != homes[row["pair"]]]
+
+    def go_home(self):
+        """An operator moves what was taken over back, so that both proxies have something to lose."""
+        for group, number in self.homes():
+            node = next(node for node in self.nodes.values() if node.number == number)
+            self.leader().ask("/cluster/make-active", timeout=10, verb="POST", body={"group": group, "node": number})
+
+    def is_home(self):
+        return self.is_full() and not self.homes()
+
     def leader(self):
-        """The director that leads."""
-        for node in self.nodes.values():
-            status = node.seen()
-            if status and status.get("leader") is not None:
-                return next(other for other in self.nodes.values() if other.number == status["leader"])
-        raise RuntimeError("nobody says who leads the directors")
+        """The director that leads: the last one that said so, of those that run."""
+        newest = (-1, None)
+        for _, name, _, _, roles in NODES:
+            if roles in ("director", "witness") and self.nodes[name].is_running():
+                with open(os.path.join(self.folder, f"{name}.log"), errors="replace") as file:
+                    terms = [int(found[1]) for line in file if (found := re.search(r"this director leads.*?term=(\d+)", plain(line)))]
+                newest = max(newest, (terms[-1], name) if terms else (-1, None), key=lambda one: one[0])
+        if newest[1] is None:
+            raise RuntimeError("no director says that it leads")
+        return self.nodes[newest[1]]
 
     def start(self, limit=60):
         super().start(limit)

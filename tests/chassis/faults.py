@@ -46,6 +46,8 @@ class Menu:
 
     def whole(self):
         wait("everything runs and every group has a full standby", WHOLE_S, self.plant.is_full)
+        self.plant.go_home()
+        wait("every group is at home", WHOLE_S, self.plant.is_home)
 
     # Each returns its Fault. `turn` counts the times it was done before: sides take turns.
 

@@ -248,9 +248,10 @@ def registrations(load):
                 continue
             user, begun = leg.messages[0].from_user, leg.messages[0].at
             done = next((m for m in leg.messages if not m.sent and m.status == 200), None)
-            refused = next((m for m in leg.messages if not m.sent and m.status >= 300 and m.status != 401), None)
+            refused = next((m for m in leg.messages if not m.sent and m.status >= 300 and m.status != 401 and m.method == "REGISTER"), None)
             wrong = ""
-            if refused is not None:
+            # To a second copy of 401 SIPp writes new credentials on the old branch; that these are refused is right.
+            if refused is not None and done is None:
                 wrong = f"{refused.status}"
             elif done is None:
                 wrong = "no answer"

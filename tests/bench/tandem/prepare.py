@@ -48,6 +48,52 @@ level = "warn"
 {media}"""
 
 
+def cluster(o, node):
+    """Node 1 is everything, node 2 its standby on another chassis; one director decides, so that nothing needs a lease."""
+    keys, names = os.path.join(o.dir, "keys"), {1: "switch", 2: "standby"}
+    one, two = o.ext.rpartition(":")[0], o.standby.rpartition(":")[0]
+    roles = {1: ["balancer", "proxy", "director"], 2: ["proxy"]}
+    address = {1: f"{one}:5070", 2: f"{two}:5070"}
+    nodes = "".join(f'[[cluster.nodes]]\nnode = {n}\nname = "{names[n]}"\nchassis = {n}\naddress = "{address[n]}"\nroles = {roles[n]}\n'
+                    for n in names).replace("'", '"')
+    return f"""
+[cluster]
+name = "bench"
+certificate = "{keys}/{names[node]}.pem"
+key = "{keys}/{names[node]}.key"
+authority = "{keys}/authority.pem"
+{nodes}
+[[cluster.pairs]]
+pair = 1
+nodes = [1, 2]
+"""
+
+
+def make_keys(o):
+    def make(*words):
+        subprocess.run([o.bin, "ctl", "certificate", *words], check=True, stdout=subprocess.DEVNULL)
+
+    keys = os.path.join(o.dir, "keys")
+    make("authority", "--out", keys)
+    for node, name, roles in ((1, "switch", "balancer,proxy,director"), (2, "standby", "proxy")):
+        make("node", "--authority", keys, "--node", str(node), "--name", name, "--chassis", str(node), "--roles", roles, "--out", keys)
+
+
+def pair(o, data, database):
+    """Configuration and database of both nodes."""
+    make_keys(o)
+    for node, control, folder, name in ((1, o.control, data, "tandem"), (2, o.standby, os.path.join(o.dir, "data2"), "standby")):
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(database, os.path.join(folder, "tandem.db"))
+        with open(os.path.join(folder, "secret"), "w") as f:
+            f.write("0f" * 16)
+        os.chmod(os.path.join(folder, "secret"), 0o600)
+        text = config(o, folder, False).replace("node = 1\n", f"node = {node}\n")
+        text = text.replace(o.control, control).replace(f'address = "{o.ext}"\n', f'address = "{o.ext}"\nsite = 1\n')
+        with open(os.path.join(o.dir, f"{name}.toml"), "w") as f:
+            f.write(text + cluster(o, node))
+
+
 def wait_ready(control, process):
     for _ in range(200):
         if process.poll() is not None:
@@ -85,6 +131,7 @@ def main():
     for name in ("dir", "bin", "ext", "control", "ng", "sinks"):
         a.add_argument(f"--{name}", required=True)
     a.add_argument("--users", type=int, required=True)
+    a.add_argument("--standby", default="", help="control port of a second node, which is the standby of the first")
     a.add_argument("--feature", action="append", default=[])
     o = a.parse_args()
     data = os.path.join(o.dir, "data")
@@ -107,6 +154,8 @@ def main():
         os.replace(template + ".new", template)
     shutil.rmtree(data)
     os.makedirs(data)
+    if o.standby:
+        return pair(o, data, template)
     shutil.copy(template, os.path.join(data, "tandem.db"))
     with open(conf, "w") as f:
         f.write(config(o, data, "rtpengine" in o.feature))
