@@ -7,8 +7,10 @@ mod lanes;
 mod spread;
 mod tables;
 
+use std::collections::BTreeMap;
+
 use crate::campaign::{Campaign, Failed};
-use crate::cluster::outcome::Outcome;
+use crate::cluster::outcome::{Failure, Outcome};
 use draw::escape;
 
 /// What a page is made of.
@@ -89,7 +91,8 @@ impl Page<'_> {
         let mut text = String::from("<h2>What broke</h2>");
         for Failed { seed, failures } in self.campaign.failed.iter().take(SEEDS_MAX) {
             text.push_str(&format!("<h3>Seed {seed}</h3><div class=\"card\"><table>"));
-            for failure in failures.iter().take(FAILURES_MAX) {
+            let shown = telling(failures);
+            for failure in &shown {
                 let call = failure.attempt.map_or(String::new(), |call| format!("call {call}"));
                 text.push_str(&format!(
                     "<tr><td class=\"k no\">{}</td><td class=\"n\">{:.3} s</td><td class=\"k\">{call}</td><td>{}</td></tr>",
@@ -99,8 +102,8 @@ impl Page<'_> {
                 ));
             }
             text.push_str("</table></div>");
-            if failures.len() > FAILURES_MAX {
-                let more = failures.len() - FAILURES_MAX;
+            if failures.len() > shown.len() {
+                let more = failures.len() - shown.len();
                 text.push_str(&format!("<p class=\"note\">and {more} more in this seed</p>"));
             }
         }
@@ -129,9 +132,23 @@ impl Page<'_> {
     }
 }
 
-/// Seeds, failures of a seed and ladders that are printed; more of them say little more.
-const SEEDS_MAX: usize = 20;
-const FAILURES_MAX: usize = 12;
+/// The first few failures of each invariant.
+fn telling(failures: &[Failure]) -> Vec<&Failure> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut told = Vec::new();
+    for failure in failures {
+        let count = seen.entry(failure.invariant.as_str()).or_default();
+        *count += 1;
+        if *count <= FAILURES_MAX {
+            told.push(failure);
+        }
+    }
+    told
+}
+
+/// Seeds, failures of an invariant in a seed, and ladders that are printed; more of them say little more.
+const SEEDS_MAX: usize = 10;
+const FAILURES_MAX: usize = 3;
 const LADDERS_MAX: usize = 5;
 
 fn tiles(campaign: &Campaign) -> String {
@@ -149,7 +166,7 @@ fn tiles(campaign: &Campaign) -> String {
     text.push_str(&tile(by_switch, tables::thousands(counts.failed_by_switch), "failed by the switch"));
     text.push_str(&tile("", tables::thousands(faults), "faults took effect"));
     if let (Some(half), Some(most)) = (campaign.take_over_at(0.5), campaign.take_over_at(1.0)) {
-        text.push_str(&tile("", format!("{half} / {most} ms"), "take-over, median / longest"));
+        text.push_str(&tile("", format!("{half} ms"), &format!("median take-over, longest {most} ms")));
     }
     text.push_str("</div>");
     text

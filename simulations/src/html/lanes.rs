@@ -74,13 +74,35 @@ pub fn nodes(outcome: &Outcome) -> String {
             let at = (time.x(from), y + (LANE - thick) / 2.0);
             canvas.rect(at, (time.x(to) - time.x(from), thick), style, &title);
         }
+        troubles(&mut canvas, outcome, place, &time, y + LANE - 6.0);
         y += LANE;
     }
     marks(&mut canvas, outcome, &time, bottom);
-    let legend =
-        [("var(--up)", "runs"), ("var(--paused)", "paused"), ("var(--bad)", "down"), ("var(--fault)", "fault")];
+    let legend = [
+        ("var(--up)", "runs"),
+        ("var(--paused)", "paused"),
+        ("var(--bad)", "down"),
+        ("var(--area)", "cut off"),
+        ("var(--slow-edge)", "slow disk, wrong clock or sick relay"),
+    ];
     let note = format!("{} countries; c1 is the first chassis", countries(outcome));
     figure("Nodes", &canvas.done("When each node ran, was paused or down"), &legend, &note)
+}
+
+/// What made life hard for a node that ran: stripes at the foot of its lane.
+fn troubles(canvas: &mut Canvas, outcome: &Outcome, place: usize, time: &Time, y: f64) {
+    let node = &outcome.nodes[place];
+    let chassis = format!("chassis {}", node.chassis + 1);
+    for fault in outcome.faults.iter().filter(|fault| fault.target == node.name || fault.target == chassis) {
+        let colour = match fault.kind.as_str() {
+            "cut" | "cut-one-way" | "cut-partial" | "flap" | "clog" => "var(--area)",
+            "gray" | "disk-stall" | "clock-drift" | "clock-step" | "relay-hang" | "relay-death" => "var(--slow-edge)",
+            _ => continue,
+        };
+        let (from, to) = (time.x(fault.at_ms), time.x(fault.until_ms));
+        let title = format!("{}: {} {}", node.name, fault.kind, fault.what);
+        canvas.rect((from, y), ((to - from).max(2.0), 3.5), &format!("fill:{colour}"), &title);
+    }
 }
 
 fn countries(outcome: &Outcome) -> usize {

@@ -7,7 +7,7 @@ use super::tables::thousands;
 
 const LEFT: f64 = 40.0;
 const WIDTH: f64 = 1_000.0;
-const TOP: f64 = 34.0;
+const TOP: f64 = 52.0;
 const HEIGHT: f64 = 150.0;
 
 pub fn section(campaign: &Campaign) -> String {
@@ -17,42 +17,39 @@ pub fn section(campaign: &Campaign) -> String {
     else {
         return String::new();
     };
-    let step = width(longest);
-    let mut bars = vec![0u64; (longest / step + 1) as usize];
+    let shortest = times.first().copied().unwrap_or(0);
+    let step = width(longest - shortest / 2);
+    // From nothing, unless nothing ever happens near it.
+    let start = if shortest > longest / 4 { shortest / (10 * step) * 10 * step } else { 0 };
+    let mut bars = vec![0u64; ((longest - start) / step + 1) as usize];
     for time in times {
-        bars[(time / step) as usize] += 1;
+        bars[((time - start) / step) as usize] += 1;
     }
     let top = bars.iter().copied().max().unwrap_or(1).max(1) as f64;
     let end = (bars.len() as u64 * step) as f64;
+    let start_ms = start as f64;
     let mut canvas = Canvas::new(WIDTH, TOP + HEIGHT + 34.0);
     let floor = TOP + HEIGHT;
-    let x = |ms: f64| LEFT + (WIDTH - LEFT - 20.0) * ms / end;
-    for tick in super::draw::ticks(end, 8) {
+    let x = |ms: f64| LEFT + (WIDTH - LEFT - 20.0) * (ms - start_ms) / end;
+    for tick in super::draw::ticks(start_ms + end, 12).into_iter().filter(|tick| *tick >= start_ms) {
         canvas.line((x(tick), TOP), (x(tick), floor), "grid", "");
         canvas.text((x(tick), floor + 15.0), "middle", "", &format!("{tick:.0}"));
     }
     canvas.text((WIDTH - 20.0, floor + 30.0), "end", "", "milliseconds");
     let log = |count: u64| (1.0 + count as f64).ln() / (1.0 + top).ln();
     for (number, count) in bars.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let from = number as u64 * step;
+        let from = start + number as u64 * step;
         let height = HEIGHT * log(*count);
         let title = format!("{} take-overs of {from} to {} ms", thousands(*count), from + step);
         let at = (x(from as f64) + 0.5, floor - height);
         let wide = x((from + step) as f64) - x(from as f64) - 1.0;
         canvas.rect(at, (wide, height), "fill:var(--area);opacity:.8", &title);
     }
-    let mut last = f64::MIN;
-    for (number, (name, ms)) in [("median", half), ("p99", most), ("longest", longest)].into_iter().enumerate() {
-        let at = x(ms as f64);
-        canvas.line((at, TOP - 6.0), (at, floor), "", "stroke:var(--ink);stroke-width:1.2");
-        let row = if at - last < 110.0 { 12.0 * (number % 2) as f64 } else { 0.0 };
-        last = at;
-        canvas.text(
-            (at, TOP - 10.0 - row),
-            if at > WIDTH - 90.0 { "end" } else { "middle" },
-            "strong",
-            &format!("{name} {ms} ms"),
-        );
+    for (row, (name, ms)) in [("median", half), ("p99", most), ("longest", longest)].into_iter().enumerate() {
+        let (at, y) = (x(ms as f64), 12.0 * row as f64 + 12.0);
+        canvas.line((at, y + 4.0), (at, floor), "", "stroke:var(--ink);stroke-width:1.2");
+        let (anchor, away) = if at > WIDTH / 2.0 { ("end", -5.0) } else { ("start", 5.0) };
+        canvas.text((at + away, y + 8.0), anchor, "strong", &format!("{name} {ms} ms"));
     }
     canvas.line((LEFT, floor), (WIDTH - 20.0, floor), "axis", "");
     let legend = [("var(--area)", "take-overs; the height is logarithmic, so that single ones can be seen")];
