@@ -6,11 +6,12 @@
 //!
 //! In a cluster (`start_in_cluster`) `Kept` also waits for the standby: a `Mirror` sends it a copy, which it journals and
 //! completes just as its own. A CDR belongs to the node that got the stop: that one writes it to its day files. The other
-//! keeps it as a copy (`copies = true` in listings, never in its files). After a take-over the start that was mirrored
+//! keeps it as a copy (`copies = true` in listings, never in its files); it is exported when the other has said so. After a take-over the start that was mirrored
 //! and the stop that came here make one CDR here; the node that had the start is told of the end when it is back, and
 //! keeps the call open until then, or until `lost_after_s`.
 
 mod cdr;
+mod doubt;
 mod export;
 mod files;
 mod journal;
@@ -36,7 +37,7 @@ use crate::counters::{Counter, Snapshot};
 use crate::worker::Worker;
 use crate::{StartError, store};
 use mirror::Copies;
-use work::{Command, Recorder};
+use work::{Command, Copy, Recorder};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -222,12 +223,17 @@ impl Post for Handle {
         match (&envelope.letter, envelope.from) {
             (Letter::Record(_), _) => {}
             (Letter::Kept | Letter::Returned(_), from) if self.shared.in_cluster => {
-                let node = match (&envelope.letter, from) {
-                    (Letter::Kept, Address::Records(node)) => Some(node),
-                    _ => None,
+                let copy = match (&envelope.letter, from) {
+                    (Letter::Kept, Address::Records(node)) => Copy::At(node),
+                    (Letter::Returned(fault), Address::Records(node))
+                        if !fault.retry && fault.kind == FaultKind::Refused =>
+                    {
+                        Copy::Owned(node)
+                    }
+                    _ => Copy::None,
                 };
                 // A full queue: the sweep answers in its place.
-                let _ = self.shared.worker.send(Command::Copied(envelope.thread, node));
+                let _ = self.shared.worker.send(Command::Copied(envelope.thread, copy));
                 return;
             }
             _ => return,

@@ -9,6 +9,7 @@ use ports::records;
 use shell::Exchange;
 
 pub(super) struct Mirror {
+    pub me: NodeId,
     pub office: Arc<Office>,
     pub exchange: Exchange,
 }
@@ -27,7 +28,10 @@ impl records::Mirror for Mirror {
 
     fn standby(&self, call: Key) -> Option<NodeId> {
         let table = self.office.table();
-        let standby = table.owner_of(Address::Call(call))?.standby?;
+        let owner = table.owner_of(Address::Call(call))?;
+        // What this node recorded before it lost a call is for the call's owner to know.
+        let standby =
+            owner.active.filter(|active| *active != self.me).or(owner.standby).filter(|node| *node != self.me)?;
         table.members.iter().any(|member| member.node == standby && member.up).then_some(standby)
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn ports(
         ports.journal = Some(journal);
     }
     if config.is_proxy() {
-        let mirror = office.map(|office| Mirror { office: office.clone(), exchange: exchange.clone() });
+        let mirror = office.map(|office| Mirror { me: home.node, office: office.clone(), exchange: exchange.clone() });
         proxy(config, exchange, home, clock, mirror, &mut ports).await?;
     }
     if config.is_balancer() {

@@ -18,7 +18,8 @@ pub(super) struct Ledger {
     open: BTreeMap<RecordId, Box<Open>>,
     /// Stops that came before their start.
     early: BTreeMap<RecordId, (CallStop, Origin)>,
-    finished: BTreeSet<RecordId>,
+    /// And whether they are copies.
+    finished: BTreeMap<RecordId, bool>,
     /// The same in the order they were finished, to forget the oldest.
     order: VecDeque<RecordId>,
     /// Ends of calls whose start another node has; it is to be told when it is there.
@@ -57,6 +58,16 @@ pub(super) struct Finished {
     pub copy: bool,
     /// Ownership under which it ended; `None` when nobody saw the end.
     pub epoch: Option<u64>,
+    /// What it was made of.
+    pub parties: Box<CallParties>,
+    pub stop: Box<CallStop>,
+}
+
+impl Finished {
+    /// Start and stop in one letter: it makes the same record, whatever is known already.
+    pub fn whole(&self) -> Record {
+        Record::Attempt { parties: (*self.parties).clone(), stop: (*self.stop).clone() }
+    }
 }
 
 /// What a record did.
@@ -67,6 +78,8 @@ pub(super) enum Applied {
     Finished(Finished),
     /// Known already.
     Repeated,
+    /// A copy of what this node has recorded as its own.
+    Owned,
 }
 
 /// Which open calls are lost.
@@ -82,7 +95,7 @@ impl Ledger {
         Ledger {
             open: BTreeMap::new(),
             early: BTreeMap::new(),
-            finished: BTreeSet::new(),
+            finished: BTreeMap::new(),
             order: VecDeque::new(),
             untold: BTreeMap::new(),
             open_max: open_max.max(1),
@@ -92,8 +105,9 @@ impl Ledger {
 
     pub fn apply(&mut self, record: Record, origin: Origin) -> Applied {
         let id = id_of(&record);
-        if self.finished.contains(&id) {
-            return Applied::Repeated;
+        if let Some(is_copy) = self.finished.get(&id) {
+            let is_end = !matches!(record, Record::Start(_));
+            return if is_end && origin.copy_of.is_some() && !is_copy { Applied::Owned } else { Applied::Repeated };
         }
         match record {
             Record::Start(parties) => match (self.open.get_mut(&id), self.early.remove(&id)) {
@@ -102,7 +116,7 @@ impl Ledger {
                     open.known_at = origin.copy_of.or(open.known_at);
                     Applied::Repeated
                 }
-                (None, Some((stop, origin))) => self.finish(id, &parties, &stop, origin),
+                (None, Some((stop, origin))) => self.finish(id, parties, stop, origin),
                 (None, None) => {
                     let alive_ms = parties.start_ms;
                     let open = Open { parties, origin, known_at: origin.copy_of, stale: false, alive_ms };
@@ -115,7 +129,7 @@ impl Ledger {
                     if origin.copy_of.is_none() && open.origin.copy_of.is_some() {
                         self.owe(id, stop.clone());
                     }
-                    self.finish(id, &open.parties, &stop, origin)
+                    self.finish(id, open.parties, stop, origin)
                 }
                 None => {
                     self.early.insert(id, (stop, origin));
@@ -125,7 +139,7 @@ impl Ledger {
                     Applied::Open
                 }
             },
-            Record::Attempt { parties, stop } => self.finish(id, &parties, &stop, origin),
+            Record::Attempt { parties, stop } => self.finish(id, parties, stop, origin),
         }
     }
 
@@ -165,7 +179,7 @@ impl Ledger {
     }
 
     fn end_as_lost(&mut self, id: RecordId, open: Open, end_ms: u64) -> Option<Finished> {
-        let parties = open.parties;
+        let (parties, origin) = (open.parties, open.origin);
         let end_ms = end_ms.max(parties.start_ms);
         let stop = CallStop {
             end_ms,
@@ -175,16 +189,21 @@ impl Ledger {
             reason: "the switch lost the call".to_owned(),
             media: MediaStats::default(),
         };
-        match self.finish(id, &parties, &stop, open.origin) {
+        match self.finish(id, parties, stop, origin) {
             Applied::Finished(finished) => Some(Finished { epoch: None, ..finished }),
-            Applied::Open | Applied::Repeated => None,
+            Applied::Open | Applied::Repeated | Applied::Owned => None,
         }
     }
 
-    /// Remembers an id as finished.
+    /// Remembers an id as exported.
     pub fn remember(&mut self, id: RecordId) {
+        let is_copy = self.finished.get(&id).copied().unwrap_or(false);
+        self.note(id, is_copy);
+    }
+
+    fn note(&mut self, id: RecordId, is_copy: bool) {
         self.open.remove(&id);
-        if self.finished.insert(id) {
+        if self.finished.insert(id, is_copy).is_none() {
             self.order.push_back(id);
         }
         while self.order.len() > self.remembered_max {
@@ -256,10 +275,12 @@ impl Ledger {
         exported.chain(records).chain(untold).collect()
     }
 
-    fn finish(&mut self, id: RecordId, parties: &CallParties, stop: &CallStop, origin: Origin) -> Applied {
-        self.remember(id);
-        let cdr = Arc::new(Cdr::new(parties, stop));
-        Applied::Finished(Finished { id, cdr, copy: origin.copy_of.is_some(), epoch: Some(origin.epoch) })
+    fn finish(&mut self, id: RecordId, parties: CallParties, stop: CallStop, origin: Origin) -> Applied {
+        let copy = origin.copy_of.is_some();
+        self.note(id, copy);
+        let cdr = Arc::new(Cdr::new(&parties, &stop));
+        let (parties, stop) = (Box::new(parties), Box::new(stop));
+        Applied::Finished(Finished { id, cdr, copy, epoch: Some(origin.epoch), parties, stop })
     }
 }
 

@@ -12,12 +12,14 @@ use super::ledger::id_of;
 
 /// How a copy of a record gets to the standby's records port; the node has one when it is part of a cluster.
 pub trait Mirror: Send + Sync {
-    /// Sends this record to the standby of its call's group, as mail to `Address::Records(standby)`. Everything but `to`
+    /// Sends this record to the other node of its call (see `standby`), as mail to `Address::Records(that node)`. Everything but `to`
     /// stays as it is: the `Kept` (or `Returned`) comes back to `from`, this port, on the same thread. The group is that of
     /// the record's `RecordId::call`. Never blocks; `false` when there is no standby, or none that can be reached.
     fn mirror(&self, mail: &Envelope) -> bool;
 
-    /// The standby of the group that owns this call. With it, starts that a new standby has not seen are sent again.
+    /// The node that is to know of this call besides this one: the standby of its group, or its active node where that is
+    /// another one (this node has lost the call, or handed it over). `None` while there is no such node. Starts that it
+    /// has not seen are sent to it.
     fn standby(&self, call: Key) -> Option<NodeId> {
         let _ = call;
         None
@@ -42,6 +44,8 @@ pub(super) struct Waiting {
     /// The question, without its letter; `None` when the port itself wanted the copy.
     pub question: Option<Envelope>,
     pub id: RecordId,
+    /// The record is not only a start.
+    pub is_end: bool,
     since: Instant,
 }
 
@@ -86,7 +90,8 @@ impl Copies {
         self.next += 1;
         let letter = Letter::Record(Box::new(record.clone()));
         let mail = Envelope { epoch, trace, ..Envelope::ask(self.me, self.me, thread, letter) };
-        let waiting = Waiting { question: None, id: id_of(record), since: Instant::now() };
+        let is_end = !matches!(record, Record::Start(_));
+        let waiting = Waiting { question: None, id: id_of(record), is_end, since: Instant::now() };
         mirror.mirror(&mail).then(|| {
             self.waiting.insert(thread, waiting);
             self.count();

@@ -9,6 +9,7 @@ use fabric::{Clock, Envelope, Fault, FaultKind, Letter, NodeId, Post, Thread};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
+use super::doubt::Doubts;
 use super::export::Export;
 use super::journal::{Entry, Journal};
 use super::ledger::{Applied, Finished, Ledger, Lose, Origin, id_of};
@@ -19,11 +20,22 @@ use crate::worker::Groups;
 
 pub(super) enum Command {
     Record(Box<Envelope>),
-    /// The other chassis has answered: the node that has the copy, `None` when none was made.
-    Copied(Thread, Option<NodeId>),
+    /// The other chassis has answered.
+    Copied(Thread, Copy),
     /// Look for copies that nobody has answered.
     Sweep,
     Stop(oneshot::Sender<()>),
+}
+
+/// What became of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copy {
+    /// This node has it.
+    At(NodeId),
+    /// This node has recorded the end as its own.
+    Owned(NodeId),
+    /// It went nowhere.
+    None,
 }
 
 pub(super) struct Recorder {
@@ -35,6 +47,7 @@ pub(super) struct Recorder {
     ledger: Ledger,
     export: Export,
     copies: Copies,
+    doubts: Doubts,
     /// Where the next look for what the standby lacks begins.
     owed_from: Option<RecordId>,
     starts_from: Option<RecordId>,
@@ -91,6 +104,14 @@ impl Recorder {
             }
         }
         finished.retain(|done| !exported.contains(&done.id));
+        counters.cdrs.add(finished.len() as u64);
+        // The next owner of a call may have recorded its end too, if the copy did not get there.
+        let mut doubts = Doubts::default();
+        if copies.in_cluster() {
+            let own;
+            (own, finished) = finished.into_iter().partition(|done| !done.copy);
+            own.into_iter().for_each(|done: Finished| doubts.add(done, true));
+        }
         // In a cluster a call goes on at the other node: its stop is recorded there and told here.
         let lost = match copies.in_cluster() {
             true => {
@@ -104,10 +125,10 @@ impl Recorder {
         }
         counters.lost.add(lost.len() as u64);
         counters.open.set(ledger.open() as u64);
-        counters.cdrs.add((finished.len() + lost.len()) as u64);
+        counters.cdrs.add(lost.len() as u64);
         export.add(finished);
         export.add(lost);
-        let journal = Journal::begin(&settings.journal_dir, &ledger.carried(&export.pending()))?;
+        let journal = Journal::begin(&settings.journal_dir, &carried(&ledger, &export, &doubts))?;
         let older_until = Some(export.taken());
         let mut recorder = Recorder {
             journal,
@@ -119,6 +140,7 @@ impl Recorder {
             ledger,
             export,
             copies,
+            doubts,
             owed_from: None,
             starts_from: None,
             chores_at: Instant::now(),
@@ -154,7 +176,11 @@ impl Recorder {
                 self.answer(&envelope, Letter::Returned(fault));
                 continue;
             }
-            self.apply(*record, origin);
+            if !self.apply(*record, origin, thread.is_some()) {
+                // The other node exports a record only if this one does not.
+                self.answer(&envelope, Letter::Returned(Fault::new(FaultKind::Refused, "recorded here")));
+                continue;
+            }
             match (thread, origin.copy_of) {
                 (Some(thread), _) => self.copies.hold(thread, envelope),
                 (None, None) if self.copies.in_cluster() => {
@@ -176,7 +202,8 @@ impl Recorder {
         }
     }
 
-    fn apply(&mut self, record: Record, origin: Origin) {
+    /// `false` when it is a copy of what is recorded here already.
+    fn apply(&mut self, record: Record, origin: Origin, is_sent: bool) -> bool {
         self.counters.records.one();
         if origin.copy_of.is_some() {
             self.counters.copies.one();
@@ -184,6 +211,10 @@ impl Recorder {
         match self.ledger.apply(record, origin) {
             Applied::Open => {}
             Applied::Repeated => self.counters.repeated.one(),
+            Applied::Owned => {
+                self.counters.repeated.one();
+                return false;
+            }
             Applied::Finished(done) => {
                 if !done.copy {
                     self.counters.cdrs.one();
@@ -193,10 +224,14 @@ impl Recorder {
                         _ => {}
                     }
                 }
-                self.export.add([done]);
+                match is_sent {
+                    true => self.doubts.add(done, false),
+                    false => self.export.add([done]),
+                }
             }
         }
         self.counters.open.set(self.ledger.open() as u64);
+        true
     }
 
     fn lost(&mut self, lost: Vec<Finished>) {
@@ -205,13 +240,22 @@ impl Recorder {
     }
 
     /// The other chassis has a copy, or will not have one: whoever asked is answered.
-    fn copied(&mut self, thread: Thread, node: Option<NodeId>) {
+    fn copied(&mut self, thread: Thread, copy: Copy) {
         let Some(waiting) = self.copies.take(thread) else { return };
-        if node.is_some() {
-            self.ledger.told(waiting.id, node);
-        }
+        let settled = match copy {
+            Copy::At(node) => {
+                self.ledger.told(waiting.id, Some(node));
+                if waiting.is_end { self.doubts.settle(&waiting.id) } else { None }
+            }
+            Copy::Owned(node) => {
+                self.ledger.told(waiting.id, Some(node));
+                self.doubts.concede(&waiting.id)
+            }
+            Copy::None => None,
+        };
+        self.export.add(settled);
         if let Some(question) = waiting.question {
-            if node.is_none() {
+            if copy == Copy::None {
                 self.counters.alone.one();
             }
             self.answer(&question, Letter::Kept);
@@ -242,6 +286,8 @@ impl Recorder {
         if self.copies.in_cluster() {
             let old = self.ledger.lose_old(now_ms.saturating_sub(u64::from(self.settings.lost_after_s) * 1000));
             self.lost(old);
+            let late = self.doubts.overdue(|id| self.copies.standby(id).is_none());
+            self.export.add(late);
             self.tell();
         }
         self.write_export();
@@ -257,6 +303,9 @@ impl Recorder {
         self.owed_from = owed.last().filter(|_| owed.len() == TOLD_MAX).map(id_of);
         for record in &owed {
             self.copies.tell(record, 0);
+        }
+        for (record, epoch) in self.doubts.again(TOLD_MAX) {
+            self.copies.tell(&record, epoch);
         }
         let standby = |id: &RecordId| self.copies.standby(id);
         let (starts, next) = self.ledger.unknown_starts(self.starts_from, TOLD_MAX, LOOKED_MAX, standby);
@@ -274,12 +323,12 @@ impl Recorder {
             self.journal.append(&Entry::Alive(now_ms));
         }
         self.journal.write()?;
-        if self.older_until.is_some_and(|taken| self.export.confirmed() >= taken) {
+        if self.older_until.is_some_and(|taken| self.export.confirmed() >= taken) && !self.doubts.is_found() {
             self.journal.drop_older()?;
             self.older_until = None;
         }
         if self.older_until.is_none() && self.journal.length() > self.settings.journal_bytes_max {
-            let carried = self.ledger.carried(&self.export.pending());
+            let carried = carried(&self.ledger, &self.export, &self.doubts);
             self.journal = Journal::begin(&self.settings.journal_dir, &carried)?;
             self.older_until = Some(self.export.taken());
         }
@@ -302,13 +351,17 @@ impl Groups<Command> for Recorder {
         for command in group {
             match command {
                 Command::Record(envelope) => envelopes.push(*envelope),
-                Command::Copied(thread, node) => copied.push((thread, node)),
+                Command::Copied(thread, copy) => copied.push((thread, copy)),
                 Command::Sweep => {}
                 Command::Stop(done) => stop = Some(done),
             }
         }
-        for (thread, node) in copied {
-            self.copied(thread, node);
+        let is_copied = !copied.is_empty();
+        for (thread, copy) in copied {
+            self.copied(thread, copy);
+        }
+        if is_copied && envelopes.is_empty() {
+            self.write_export();
         }
         if !envelopes.is_empty() {
             self.record(envelopes);
@@ -330,6 +383,15 @@ impl Groups<Command> for Recorder {
         self.sweep();
         self.chores();
     }
+}
+
+/// What a new journal file begins with.
+fn carried(ledger: &Ledger, export: &Export, doubts: &Doubts) -> Vec<Entry> {
+    let mut pending = export.pending();
+    pending.extend(doubts.ids());
+    let mut entries = ledger.carried(&pending);
+    entries.extend(doubts.carried());
+    entries
 }
 
 /// The latest moment that a record speaks of.

@@ -200,3 +200,30 @@ async fn what_nobody_ends_is_lost_when_it_is_old() {
     assert_eq!(a.causes(), [("lost".to_owned(), 20_000)], "as long as A was known to live");
     assert_eq!(b.causes(), [], "a copy is not exported");
 }
+
+#[tokio::test]
+async fn an_end_that_both_nodes_recorded_is_exported_by_one() {
+    let (mut a, mut b) = (node("first", A, B).await, node("second", B, A).await);
+    a.record(1, Record::Start(parties(1)));
+    b.take(&a, 1).await;
+    a.kept(1).await;
+    // A has the end in its journal and dies before its copy arrives; the call's next owner says it again.
+    a.record(2, Record::Stop { id: id(1), stop: stop() });
+    a.record(3, Record::Attempt { parties: CallParties { start_ms: 0, ..parties(2) }, stop: stop() });
+    drop(a.sent(2).await);
+    a.port.stop().await;
+    assert_eq!(a.causes(), [], "nothing is exported before the other chassis has it");
+    b.cable(false);
+    b.record(4, Record::Stop { id: id(1), stop: stop() });
+    b.kept(4).await;
+    let (port, mail) = boot(a.dir.path(), A, &a.cable, START_MS + 60_000).await;
+    (a.port, a.mail) = (port, mail);
+    for copy in a.sent(2).await {
+        b.port.post(copy);
+        let answer = b.mail.next().await;
+        a.port.post(answer);
+    }
+    a.port.stop().await;
+    b.port.stop().await;
+    assert_eq!((a.causes().len(), b.causes()), (1, whole()), "the attempt here, the call there");
+}
