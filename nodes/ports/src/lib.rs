@@ -11,6 +11,7 @@
 //! | `journal` | `Journal(node)` | what the director of this node has promised (Raft's log), synced |
 //! | `relay` | `Relay(node)` | NG datagrams to and from rtpengine |
 //! | `names` | `Names(node)` | RFC 3263 with RFC 2782 weights, behind an egress policy |
+//! | `links` | | sessions with the other nodes over mutual TLS: parcels in order, bounded, resumed; commands; certificates |
 //! | `tracer` | `Tracer(node)` | ring of recent SIP messages |
 //!
 //! Each has `start(settings, post, home, clock ...) -> Result<Handle, StartError>`; a `Handle` is cheap to clone, tells
