@@ -7,10 +7,18 @@ use std::time::Instant;
 
 use simulations::mutants::{Found, Mutant, hunt};
 
-pub const USAGE: &str = "lab mutants [--seeds N] [--only NAME] [--threads N]";
+/// `--least`: so many must be found; all of them when it is left out.
+pub const USAGE: &str = "lab mutants [--seeds N] [--only NAME] [--least N] [--threads N]";
+
+struct Wanted {
+    mutants: Vec<Mutant>,
+    seeds: u64,
+    threads: usize,
+    least: Option<usize>,
+}
 
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let (mutants, seeds, threads) = match wanted(arguments) {
+    let Wanted { mutants, seeds, threads, least } = match wanted(arguments) {
         Ok(wanted) => wanted,
         Err(why) => {
             eprintln!("{why}\n{USAGE}");
@@ -35,19 +43,21 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     print(&all);
     let missed = all.iter().filter(|found| found.by.is_none()).count();
     println!("{} mutants, {missed} not found, {:.1} s", all.len(), start.elapsed().as_secs_f64());
-    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let enough = least.map_or(missed == 0, |least| all.len() - missed >= least);
+    if enough { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<(Vec<Mutant>, u64, usize), String> {
+fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut wanted = (Mutant::all(), 200, cores);
+    let mut wanted = Wanted { mutants: Mutant::all(), seeds: 200, threads: cores, least: None };
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{argument} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{argument} needs a number, not {value}"));
         match argument.as_str() {
-            "--seeds" => wanted.1 = number()?,
-            "--threads" => wanted.2 = number()?.max(1) as usize,
-            "--only" => wanted.0 = vec![Mutant::named(&value)?],
+            "--seeds" => wanted.seeds = number()?,
+            "--threads" => wanted.threads = number()?.max(1) as usize,
+            "--least" => wanted.least = Some(number()? as usize),
+            "--only" => wanted.mutants = vec![Mutant::named(&value)?],
             _ => return Err(format!("unknown argument {argument}")),
         }
     }
