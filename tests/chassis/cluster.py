@@ -124,7 +124,11 @@ class Cluster(Plant):
                 return False
             if any(row["dormant"] for row in rows):
                 return False
-        return all(site["holder"] == site["site"] for site in seen[0]["sites"])
+        return True
+
+    def away(self):
+        """Sites that another node holds: (site, ...)."""
+        return [row["site"] for row in self.cluster()["sites"] if row["holder"] != row["site"]]
 
     def homes(self):
         """Groups that are not where they belong: (group, node)."""
@@ -136,10 +140,13 @@ class Cluster(Plant):
         """An operator moves what was taken over back, so that both proxies have something to lose."""
         for group, number in self.homes():
             node = next(node for node in self.nodes.values() if node.number == number)
-            self.leader().ask("/cluster/make-active", timeout=10, verb="POST", body={"group": group, "node": number})
+            node.ask("/cluster/make-active", timeout=10, verb="POST", body={"group": group})
+        for site in self.away():
+            node = next(node for node in self.nodes.values() if node.number == site)
+            node.ask("/cluster/hold-site", timeout=10, verb="POST", body={})
 
     def is_home(self):
-        return self.is_full() and not self.homes()
+        return self.is_full() and not self.homes() and not self.away()
 
     def leader(self):
         """The director that leads: the last one that said so, of those that run."""

@@ -261,6 +261,18 @@ class Plant:
                             found.setdefault(record["id"], []).append(dict(record, node=node.name))
         return found
 
+    def settled_cdrs(self, seconds=25, quiet_s=4):
+        """Call records, once no more of them come."""
+        until, count, since = time.time() + seconds, -1, 0
+        while time.time() < until:
+            now = len(self.cdrs())
+            if now != count:
+                count, since = now, time.time()
+            elif time.time() - since >= quiet_s:
+                break
+            time.sleep(0.25)
+        return self.cdrs()
+
     def fill(self, users, node_of=None):
         """Subscribers into a database of the switch's own making; the file to copy to each node."""
         template = os.path.join(self.folder, "template")
