@@ -27,4 +27,5 @@ need() {
 need_build() { need cc=gcc cmake=cmake protoc=protobuf-compiler; }
 need_peers() { need_build && need sipp=sip-tester baresip=baresip-core linphonec=linphone-cli rtpengine=rtpengine-daemon tshark=tshark curl=curl jq=jq; }
 need_kamailio() { need kamailio=kamailio python3=python3; }
+need_chassis() { need_build && need sipp=sip-tester rtpengine=rtpengine-daemon ip=iproute2 iptables=iptables python3=python3; }
 need_cassandra() { need mvn=maven java=openjdk-17-jre-headless && tests/cassandra/run install; }
