@@ -23,6 +23,13 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("`[tcp]`", "nodes/ports/src/tcp.rs", "Settings"),
     ("`[api]`", "nodes/web/src/settings.rs", "ApiSettings"),
     ("`[control]`", "nodes/web/src/settings.rs", "ControlSettings"),
+    ("`[cluster]`", "nodes/node/src/config/cluster.rs", "Cluster"),
+    ("`[[cluster.nodes]]`", "nodes/node/src/config/cluster.rs", "Member"),
+    ("`[[cluster.pairs]]`", "nodes/node/src/config/cluster.rs", "Pair"),
+    ("`[[cluster.sites]]`", "nodes/node/src/config/cluster.rs", "Site"),
+    ("`[cluster.office]`", "actors/office/src/settings.rs", "Settings"),
+    ("`[cluster.director]`", "actors/director/src/settings.rs", "Settings"),
+    ("`[cluster.links]`", "nodes/ports/src/links.rs", "Settings"),
     ("`[trace]`", "nodes/ports/src/tracer.rs", "Settings"),
     ("`[log]`", "nodes/node/src/config.rs", "LogSettings"),
 ];

@@ -137,6 +137,10 @@ impl Switch {
 
     /// Refuses new calls and registrations, or takes them again.
     pub async fn drain(&self, draining: bool) -> Result<(), Failed> {
+        if self.node.cluster().is_some() && self.exchange.addresses("balancer").await.is_empty() {
+            let why = "this node has no balancers; `tandem ctl make-standby` hands over what it is active for";
+            return Err(Failed::Refused(why.to_owned()));
+        }
         self.node.set_draining(draining);
         self.to_balancers(Control::Drain(draining)).await.map(drop)
     }

@@ -1,6 +1,7 @@
 //! A whole node in this process, on free ports of 127.0.0.1.
 
 mod api;
+mod cluster;
 mod control;
 mod life;
 
@@ -59,7 +60,14 @@ impl Stage {
              [control]\nlisten = \"127.0.0.1:0\"\n",
             folder.display()
         );
-        let config = Config::parse(&text).expect("a configuration");
+        let stage = Stage::with(folder, &text);
+        stage.wait_until_ready();
+        stage
+    }
+
+    /// A node with this configuration, not yet ready.
+    fn with(folder: PathBuf, text: &str) -> Stage {
+        let config = Config::parse(text).expect("a configuration");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let node = runtime.block_on(Node::start(config, LogLevel::none())).expect("a node");
@@ -75,12 +83,10 @@ impl Stage {
             .tls_config(tls)
             .build()
             .new_agent();
-        let api = format!("https://{}", node.api_address().expect("an API"));
+        let api = node.api_address().map_or(String::new(), |address| format!("https://{address}"));
         let control = format!("http://{}", node.control_address().expect("a control port"));
-        let sip = node.sip_address(0).expect("a listener");
-        let stage = Stage { node: Some(node), runtime, agent, api, control, sip, folder };
-        stage.wait_until_ready();
-        stage
+        let sip = node.sip_address(0).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Stage { node: Some(node), runtime, agent, api, control, sip, folder }
     }
 
     /// Bindings load after the sockets have opened.
@@ -153,9 +159,18 @@ impl Stage {
 
     /// Registers alice's phone with the right digest; the last answer.
     fn register(&self, socket: &UdpSocket) -> String {
+        self.register_from(socket, 1)
+    }
+
+    /// The same later.
+    fn register_again(&self, socket: &UdpSocket) -> String {
+        self.register_from(socket, 3)
+    }
+
+    fn register_from(&self, socket: &UdpSocket, cseq: u32) -> String {
         let contact = format!("Contact: <sip:alice@{}>\r\n", socket.local_addr().expect("an address"));
         let uri = "sip:example.test";
-        let challenge = self.sip(socket, "REGISTER", uri, 1, &contact);
+        let challenge = self.sip(socket, "REGISTER", uri, cseq, &contact);
         assert!(challenge.starts_with("SIP/2.0 401 "), "{challenge}");
         let line = challenge.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: ")).expect("a challenge");
         let challenge = auth::Challenge::parse(line.as_bytes()).expect("a digest challenge");
@@ -163,7 +178,7 @@ impl Stage {
         let answering =
             auth::Answering { user: "alice", ha1: &ha1, method: "REGISTER", uri, nc: 1, cnonce: "0a4f113b" };
         let authorization = auth::respond(&challenge, &answering).expect("an answer to the challenge");
-        self.sip(socket, "REGISTER", uri, 2, &format!("{contact}Authorization: {authorization}\r\n"))
+        self.sip(socket, "REGISTER", uri, cseq + 1, &format!("{contact}Authorization: {authorization}\r\n"))
     }
 
     /// Ends the node in good order.

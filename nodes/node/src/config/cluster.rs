@@ -35,6 +35,7 @@ pub struct Cluster {
     pub address_down: Vec<String>,
     /// Longest run of such a command, milliseconds; default 3000.
     pub address_deadline_ms: u32,
+    /// Lengths and limits of replication; the same on all nodes.
     pub office: office::Settings,
     /// `voters`, `members`, `pairs` and `sites` are filled in from above.
     pub director: director::Settings,
@@ -67,6 +68,7 @@ impl Default for Cluster {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
+    /// Its number, 0 to 65535.
     pub node: u16,
     /// 1 to 63 letters, digits and hyphens; the same as in its certificate.
     pub name: String,
@@ -74,6 +76,7 @@ pub struct Member {
     pub chassis: u16,
     /// Where it listens for other nodes.
     pub address: SocketAddr,
+    /// What it is there for: `balancer`, `proxy`, `director`, `witness`.
     pub roles: Roles,
 }
 

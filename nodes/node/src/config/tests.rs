@@ -1,3 +1,5 @@
+mod cluster;
+
 use super::Config;
 
 const LISTEN: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:5060\"\n";

@@ -206,6 +206,7 @@ pub static RESOURCES: &[Resource] = &[
             ("call_status", "calls that ended like this"),
             ("start_ge", "calls begun at this moment or later"),
             ("start_le", "calls begun at this moment or earlier"),
+            ("copies", "`true` shows also copies of records that another node of the cluster exports"),
         ],
     },
     Resource {
