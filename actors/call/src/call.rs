@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric::letters::control::{Control, ControlAnswer};
-use fabric::letters::flow::SipIn;
+use fabric::letters::flow::{Flow, SipIn};
 use fabric::letters::record::Record;
 use fabric::{Asks, Envelope, Fault, Home, Instant, Key, Letter, Machine, Now, Outbox, Part, Thread, Timers, Trace};
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,7 @@ impl Call {
             }
             _ => {
                 let SipIn { message, source, nat, .. } = sip;
+                self.follow(&message, &source);
                 let Some(request) = self.transactions.on_request(message, desk) else { return };
                 let inside = request.view().to().is_ok_and(|to| to.tag().is_some());
                 if inside {
@@ -136,6 +137,19 @@ impl Call {
                 } else {
                     self.on_outside(request, source, nat, desk);
                 }
+            }
+        }
+    }
+
+    /// A phone that has lost its stream repeats its request on the next one: ringing, answer and what we ask find it there.
+    fn follow(&mut self, request: &Message, source: &Flow) {
+        let Some(left) = self.transactions.follow(&request.view(), source) else { return };
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.source == left) {
+            attempt.source = *source;
+        }
+        for end in self.pairs.iter_mut().flat_map(|pair| [&mut pair.caller, &mut pair.callee]) {
+            if end.flow == left {
+                end.flow = *source;
             }
         }
     }

@@ -255,6 +255,18 @@ impl Transactions {
         true
     }
 
+    /// The server transaction of a request that has come again on another stream: its client has lost the first one, and
+    /// responses go where the request came from now (RFC 3261 18.2.2). The stream that it has left, if it has.
+    pub fn follow(&mut self, request: &View<'_>, source: &Flow) -> Option<Flow> {
+        let key = transaction::server_key(request).ok()?;
+        let tx = self.open.iter_mut().find(|tx| tx.key == key && !tx.machine.is_client())?;
+        let moved = source.transport.is_reliable()
+            && tx.flow.transport.is_reliable()
+            && tx.flow.remote.ip() == source.remote.ip()
+            && *tx.flow != *source;
+        moved.then(|| std::mem::replace(&mut *tx.flow, *source))
+    }
+
     /// Hands a repeated request or an ACK to its transaction; gives the request back when it is new.
     pub fn on_request(&mut self, request: Message, desk: &mut Desk<'_>) -> Option<Message> {
         let Ok(key) = transaction::server_key(&request.view()) else { return Some(request) };
