@@ -18,6 +18,8 @@ use crate::cluster::clock::Clock;
 use crate::cluster::disk::Disk;
 use crate::cluster::event::Held;
 
+mod describe;
+
 pub struct Node {
     pub clock: Clock,
     pub disk: Disk,
@@ -157,7 +159,9 @@ impl Host {
     }
 
     pub fn receive(&mut self, from: NodeId, parcel: Parcel, now: Now, doings: &mut Doings) {
-        doings.origin = Some(from);
+        // Everything else releases what this node has posted itself.
+        let delivers = matches!(&parcel, Parcel::Mail { mail, .. } if !matches!(mail.to, Address::Office(_)));
+        doings.origin = delivers.then_some(from);
         self.office.receive(from, parcel, now);
         self.take_in(now, doings);
         doings.origin = None;

@@ -44,7 +44,7 @@ pub struct Plan {
 }
 
 fn default_drain() -> f64 {
-    110.0
+    160.0
 }
 
 /// Why a file is no plan: the place and the reason.

@@ -219,7 +219,8 @@ fn script(
         devices: Vec::new(),
         attempts: Vec::new(),
         length_max_s: 21_600,
-        session_expires_s: if work.silent_permille + work.reboot_permille > 0 { 90 } else { 1_800 },
+        // A call whose phone is gone ends by its session timer, within the run.
+        session_expires_s: 90,
         ring_max_s: 40,
         relay_sick: None,
         relay_restart: relays_fail.then_some(0),

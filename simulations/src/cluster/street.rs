@@ -288,8 +288,10 @@ impl ClusterLab {
             let Some(stream) = self.street.streams[device] else { return };
             if !self.is_whole(device, stream) {
                 // A machine that is off says nothing; one that does not know the stream resets it.
-                if self.nodes[node].host.is_some() {
-                    self.heap.push(self.now + 10_000, Event::StreamLost(device, stream.id));
+                match self.nodes[node].host.is_some() {
+                    true => self.heap.push(self.now + 10_000, Event::StreamLost(device, stream.id)),
+                    // The phone's kernel sends the segment again.
+                    false => self.heap.push(self.now + 1_000_000, Event::ToSwitch(device, bytes, boots)),
                 }
                 return;
             }

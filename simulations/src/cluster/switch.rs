@@ -22,6 +22,8 @@ struct NodeRoles {
     roles: Roles,
     director: Option<Arc<director::Settings>>,
     boot: u64,
+    /// Nodes of the balancer sites.
+    sites: Vec<NodeId>,
 }
 
 impl Founder for NodeRoles {
@@ -31,6 +33,12 @@ impl Founder for NodeRoles {
                 Some(Box::new(director::Director::new(&self.home, settings.clone(), self.boot)))
             }
             (Address::Director(_), _) => None,
+            // The balancer of a site whose addresses this node holds for another.
+            (Address::Balancer(site, shard), _) if site != self.home.node => {
+                let place = self.sites.iter().position(|own| *own == site)?;
+                let home = Home::new(site, *self.home.secret(), self.home.shards);
+                Some(Box::new(balancer::Balancer::new(&home, shard, balancer_settings(place))))
+            }
             _ => self.roles.found(address, letter, now),
         }
     }
@@ -50,7 +58,8 @@ impl Founder for NodeRoles {
 
 pub fn founder(scene: &Scene, place: usize, home: &Home, boot: u64) -> Arc<dyn Founder> {
     let director = (scene.nodes[place].role == Role::Director).then(|| Arc::new(director_settings(scene)));
-    Arc::new(NodeRoles { home: *home, roles: Roles::new(*home, settings(scene, place)), director, boot })
+    let sites = scene.sites.iter().map(|place| scene.nodes[*place].id).collect();
+    Arc::new(NodeRoles { home: *home, roles: Roles::new(*home, settings(scene, place)), director, boot, sites })
 }
 
 /// Rooms that a node starts with.
@@ -101,10 +110,20 @@ fn director_settings(scene: &Scene) -> director::Settings {
     }
 }
 
+fn balancer_settings(site: usize) -> Arc<balancer::Settings> {
+    let local = site_address(site);
+    let listeners = [Transport::Udp, Transport::Tcp].map(|transport| ListenerInfo { transport, local });
+    Arc::new(balancer::Settings {
+        listeners: listeners.to_vec(),
+        hosts: vec![DOMAIN.to_owned()],
+        flood_messages_per_s: 0,
+        ..balancer::Settings::default()
+    })
+}
+
 fn settings(scene: &Scene, place: usize) -> RoleSettings {
     let script = &scene.script;
     let local = site_address(scene.site_of(place).unwrap_or(0));
-    let listeners = [Transport::Udp, Transport::Tcp].map(|transport| ListenerInfo { transport, local });
     let outbound = [Transport::Udp, Transport::Tcp].into_iter().enumerate().map(|(listener, transport)| Outbound {
         site: NodeId(scene.site_of(place).unwrap_or(0) as u16),
         listener: listener as u16,
@@ -114,14 +133,8 @@ fn settings(scene: &Scene, place: usize) -> RoleSettings {
     let country = scene.nodes[place].country;
     let near = scene.sites.iter().map(|site| &scene.nodes[*site]).filter(|site| site.country == country);
     let near: Vec<u16> = near.map(|site| site.id.0).collect();
-    let is_balancer = scene.nodes[place].role == Role::Balancer;
     RoleSettings {
-        balancer: Arc::new(balancer::Settings {
-            listeners: if is_balancer { listeners.to_vec() } else { Vec::new() },
-            hosts: vec![DOMAIN.to_owned()],
-            flood_messages_per_s: 0,
-            ..balancer::Settings::default()
-        }),
+        balancer: balancer_settings(scene.site_of(place).unwrap_or(0)),
         registration: Arc::new(registration::Settings::default()),
         // In a cluster a change is safe once it is on two chassis; the store is written behind it.
         location: Arc::new(location::Settings { durable_before_answer: false, ..location::Settings::default() }),

@@ -76,6 +76,9 @@ impl ClusterLab {
         for text in differ {
             self.watch.fail(4, self.now, text);
         }
+        for text in self.miscounted() {
+            self.watch.fail(24, self.now, text);
+        }
         let mut remains = Remains::default();
         for node in 0..self.nodes.len() {
             if let Some(host) = &self.nodes[node].host {

@@ -143,8 +143,13 @@ impl Watch {
         let author = effect.origin.unwrap_or(me);
         if let Some(other) = self.author(effect.from, effect.epoch, Some(author)) {
             let text = format!(
-                "effects of slot {slot} in epoch {} were accepted from node {} and from node {}",
-                effect.epoch.0, other.0, author.0
+                "effects of slot {slot} in epoch {} were accepted from node {} and from node {}: a {} of a {} at node {}",
+                effect.epoch.0,
+                other.0,
+                author.0,
+                effect.kind,
+                effect.from.kind(),
+                me.0
             );
             self.fail(1, now, text);
         }

@@ -103,10 +103,19 @@ impl Phone {
         hand.after(wait, What::Resend, id);
     }
 
-    /// Everything that waits for a final answer, once more.
+    /// Everything that waits for a final answer, once more, as long as its sender would wait.
     pub(super) fn send_again(&mut self, hand: &mut Hand) {
-        let open = self.clients.iter().filter(|client| client.state != State::Done);
-        hand.sends.extend(open.map(|client| client.message.clone()));
+        let over = |line: Option<u64>| {
+            let line = self.lines.iter().find(|own| Some(own.id) == line);
+            line.is_some_and(|line| line.stage == super::Stage::Over)
+        };
+        let open = self.clients.iter().filter(|client| {
+            client.state != State::Done
+                && client.since_ms + GIVE_UP_MS > hand.now_ms
+                && (client.purpose == Purpose::Bye || !over(client.line))
+        });
+        let messages: Vec<Message> = open.map(|client| client.message.clone()).collect();
+        hand.sends.extend(messages);
     }
 
     pub(super) fn client_timeout(&mut self, id: u64, hand: &mut Hand) {
