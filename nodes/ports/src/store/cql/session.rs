@@ -201,14 +201,14 @@ async fn migrate(driver: &Driver, settings: &Settings, node: NodeId) -> Result<(
             "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{'class': 'NetworkTopologyStrategy'{}}}",
             copies.concat()
         );
-        driver.query_unpaged(make, ()).await.map_err(text)?;
+        schema(driver, make).await?;
     }
     driver.use_keyspace(keyspace, false).await.map_err(|error| error.to_string())?;
     let find = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'migrations'";
     if rows(driver.query_unpaged(find, (keyspace,)).await.map_err(text)?)? == 0 {
         turn(node).await;
         let make = "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, number int, node int)";
-        driver.query_unpaged(make, ()).await.map_err(text)?;
+        schema(driver, make.to_owned()).await?;
     }
     for (place, script) in MIGRATIONS.iter().enumerate() {
         let number = place as i32 + 1;
@@ -216,14 +216,17 @@ async fn migrate(driver: &Driver, settings: &Settings, node: NodeId) -> Result<(
         if rows(driver.query_unpaged(done, (number,)).await.map_err(text)?)? > 0 {
             continue;
         }
-        // One node at a time: schema changes made at once on two coordinators may part.
+        // One node at a time: schema changes made at once on two coordinators may part. A node that failed goes on.
         let lock = format!("INSERT INTO migrations (name, node) VALUES ('lock', ?) IF NOT EXISTS USING TTL {LOCK_S}");
         let locked = driver.query_unpaged(lock, (i32::from(node.0),)).await.map_err(text)?;
         if !applied(locked)? {
-            return Err("another node migrates".to_owned());
+            let holder = "SELECT node FROM migrations WHERE name = 'lock' AND node = ? ALLOW FILTERING";
+            if rows(driver.query_unpaged(holder, (i32::from(node.0),)).await.map_err(text)?)? == 0 {
+                return Err("another node migrates".to_owned());
+            }
         }
         for statement in statements_of(script) {
-            driver.query_unpaged(statement, ()).await.map_err(text)?;
+            schema(driver, statement).await?;
         }
         driver.await_schema_agreement().await.map_err(|error| error.to_string())?;
         let done = "INSERT INTO migrations (name, number, node) VALUES ('done', ?, ?)";
@@ -232,6 +235,14 @@ async fn migrate(driver: &Driver, settings: &Settings, node: NodeId) -> Result<(
         driver.query_unpaged(unlock, ()).await.map_err(text)?;
     }
     Ok(())
+}
+
+/// Changes the schema: all nodes of the store must agree, which takes its time.
+async fn schema(driver: &Driver, text: String) -> Result<(), String> {
+    let mut statement = scylla::statement::Statement::new(text);
+    statement.set_request_timeout(Some(SCHEMA_TIMEOUT));
+    statement.set_is_idempotent(true);
+    driver.query_unpaged(statement, ()).await.map(drop).map_err(|error| format!("migration: {error}"))
 }
 
 /// The store's identity; the first node that comes gives it one.
@@ -311,6 +322,9 @@ const MIGRATIONS: &[&str] = &[include_str!("../../../../../deploy/cql/0001-table
 
 /// How long a node that migrates keeps others from it, seconds.
 const LOCK_S: u32 = 60;
+
+/// Longest wait for a change of the schema.
+const SCHEMA_TIMEOUT: Duration = Duration::from_secs(30);
 
 const KEEPALIVE: Duration = Duration::from_secs(2);
 const TURN: Duration = Duration::from_millis(700);

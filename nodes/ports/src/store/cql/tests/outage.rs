@@ -40,7 +40,8 @@ async fn calls_go_on_while_the_store_is_away_and_everything_arrives_once() {
     let cql = Settings {
         contact_points: NODES.iter().map(|node| format!("{node}:9042")).collect(),
         replication: [("dc1".to_owned(), 3)].into(),
-        timeout_ms: 2_000,
+        timeout_ms: 5_000,
+        start_wait_s: 120,
         ..settings("", "outage")
     };
     let (store, mut mail) = node(1, dir.path(), cql.clone()).await;
