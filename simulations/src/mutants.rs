@@ -84,30 +84,33 @@ pub struct Found {
     pub by: Option<(u64, Failure)>,
 }
 
-/// Tries seeds until a judge notices the mutant: something fails that holds without it.
+/// Tries seeds until a judge notices the mutant: an invariant breaks that holds without it.
 pub fn hunt(mutant: Mutant, seeds_max: u64) -> Found {
     let name = mutant.plan();
     let mut found = Found { mutant, plan: name, seeds: 0, by: None };
     let Ok(plan) = Plan::open(name) else { return found };
     for seed in 1..=seeds_max {
         found.seeds = seed;
-        let failure = first_failure(&plan, seed, Some(mutant));
-        if failure.is_some() && first_failure(&plan, seed, None).is_none() {
-            found.by = failure.map(|failure| (seed, failure));
+        let wrong = failures(&plan, seed, Some(mutant));
+        if wrong.is_empty() {
+            continue;
+        }
+        let known = failures(&plan, seed, None);
+        let is_new = |failure: &Failure| known.iter().all(|known| known.invariant != failure.invariant);
+        if let Some(failure) = wrong.into_iter().find(is_new) {
+            found.by = Some((seed, failure));
             return found;
         }
     }
     found
 }
 
-fn first_failure(plan: &Plan, seed: u64, mutant: Option<Mutant>) -> Option<Failure> {
-    match catch_unwind(AssertUnwindSafe(|| play(plan, seed, mutant, false))) {
-        Ok(outcome) => outcome.failures.into_iter().next(),
-        Err(_) => {
-            let (invariant, text) = ("panic".to_owned(), "the run panicked".to_owned());
-            Some(Failure { invariant, at_ms: 0, attempt: None, text })
-        }
-    }
+fn failures(plan: &Plan, seed: u64, mutant: Option<Mutant>) -> Vec<Failure> {
+    let run = catch_unwind(AssertUnwindSafe(|| play(plan, seed, mutant, false).failures));
+    run.unwrap_or_else(|_| {
+        let (invariant, text) = ("panic".to_owned(), "the run panicked".to_owned());
+        vec![Failure { invariant, at_ms: 0, attempt: None, text }]
+    })
 }
 
 /// A mutant of the switch is at work in this thread while this lives.

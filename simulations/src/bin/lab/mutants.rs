@@ -28,19 +28,19 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let (start, next) = (Instant::now(), AtomicUsize::new(0));
     let all = Mutex::new(Vec::new());
+    println!("{:<28}{:<20}{:>5}  {:<13}what the judge said", "mutant", "plan", "seeds", "invariant");
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(mutant) = mutants.get(next.fetch_add(1, Relaxed)) {
                     let found = hunt(*mutant, seeds);
+                    print(&found);
                     all.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(found);
                 }
             });
         }
     });
-    let mut all = all.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    all.sort_by_key(|found| mutants.iter().position(|mutant| *mutant == found.mutant));
-    print(&all);
+    let all: Vec<Found> = all.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     let missed = all.iter().filter(|found| found.by.is_none()).count();
     println!("{} mutants, {missed} not found, {:.1} s", all.len(), start.elapsed().as_secs_f64());
     let enough = least.map_or(missed == 0, |least| all.len() - missed >= least);
@@ -64,16 +64,13 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
     Ok(wanted)
 }
 
-fn print(all: &[Found]) {
-    println!("{:<28}{:<20}{:>5}  {:<13}what the judge said", "mutant", "plan", "seeds", "invariant");
-    for found in all {
-        let (invariant, text) = match &found.by {
-            Some((_, failure)) => (failure.invariant.as_str(), failure.text.as_str()),
-            None => ("NOT FOUND", ""),
-        };
-        let text: String = text.chars().take(TEXT_MAX).collect();
-        println!("{:<28}{:<20}{:>5}  {invariant:<13}{text}", found.mutant.name(), found.plan, found.seeds);
-    }
+fn print(found: &Found) {
+    let (invariant, text) = match &found.by {
+        Some((_, failure)) => (failure.invariant.as_str(), failure.text.as_str()),
+        None => ("NOT FOUND", ""),
+    };
+    let text: String = text.chars().take(TEXT_MAX).collect();
+    println!("{:<28}{:<20}{:>5}  {invariant:<13}{text}", found.mutant.name(), found.plan, found.seeds);
 }
 
 /// As much of a judge's words as a line holds.
