@@ -10,6 +10,7 @@ use fabric::{
 
 use crate::{Exchange, Settings, StartError, TokioClock};
 
+mod cluster;
 mod speed;
 
 const NODE: NodeId = NodeId(1);

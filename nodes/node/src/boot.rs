@@ -191,7 +191,9 @@ impl Node {
     pub async fn stop(self) {
         if !self.hand_over().await {
             info!("stopping: new calls and registrations are refused");
-            if let Err(Failed::Refused(why) | Failed::Unavailable(why)) = self.switch.drain(true).await {
+            if self.config.is_balancer()
+                && let Err(Failed::Refused(why) | Failed::Unavailable(why)) = self.switch.drain(true).await
+            {
                 warn!(%why, "balancers could not be drained");
             }
             if self.config.is_proxy() {
@@ -213,7 +215,7 @@ impl Node {
     /// Gives everything to other nodes of the cluster. Whether calls go on without this node.
     async fn hand_over(&self) -> bool {
         let Some(membership) = &self.membership else { return false };
-        info!("stopping: other nodes are asked to take over");
+        info!("stopping");
         let patience = Duration::from_secs(u64::from(self.config.stop_s.max(LEAVE_MIN_S)));
         membership.leave(patience, &*self.switch.clock()).await
     }

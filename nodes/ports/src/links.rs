@@ -43,7 +43,7 @@ use roles::Roles;
 use shared::Shared;
 use tls::Keyring;
 
-/// The section `[links]`.
+/// The section `[cluster.links]`; the node fills in what stands under `[cluster]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -272,7 +272,7 @@ impl Handle {
 }
 
 fn check(settings: &Settings, identity: &Identity) -> Result<(), StartError> {
-    let wrong = |cause: String| Err(StartError::new("[links]", cause));
+    let wrong = |cause: String| Err(StartError::new("[cluster.links]", cause));
     match settings.listen {
         None if !settings.peers.is_empty() => return wrong("peers need `listen`".to_owned()),
         Some(address) if address.ip().is_unspecified() => {

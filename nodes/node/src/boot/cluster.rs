@@ -108,6 +108,10 @@ impl Membership {
     /// Asks the directors to give everything to others and waits for it. Whether nobody is to be told that calls are over.
     pub async fn leave(&self, patience: Duration, clock: &dyn Clock) -> bool {
         self.office.leave();
+        if !self.holds_something() {
+            return true;
+        }
+        info!("other nodes are asked to take over");
         let end = tokio::time::Instant::now() + patience;
         let mut adrift = None;
         loop {

@@ -97,7 +97,7 @@ fn authority(out: &Path, name: &str, days: u32) -> Result<(Value, String), Failu
     let pair = certificate::authority(name, days, SystemTime::now()).map_err(refused)?;
     let (certificate, key) = pair.write(out, AUTHORITY).map_err(refused)?;
     let text = format!(
-        "{}: for every node (`authority` under [links])\n{}: keep it where no node can read it\n",
+        "{}: for every node (`authority` under [cluster])\n{}: keep it where no node can read it\n",
         certificate.display(),
         key.display()
     );
@@ -123,7 +123,7 @@ fn of_node(authority: &Path, order: &Order, out: &Path) -> Result<(Value, String
         Err(_) => certificate::write_new(&trusted, &signer.certificate, 0o644).map_err(refused)?,
     }
     let text = format!(
-        "[links]\ncertificate = \"{}\"\nkey = \"{}\"\nauthority = \"{}\"\n",
+        "[cluster]\ncertificate = \"{}\"\nkey = \"{}\"\nauthority = \"{}\"\n",
         certificate.display(),
         key.display(),
         trusted.display()

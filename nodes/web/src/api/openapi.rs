@@ -19,6 +19,7 @@ pub fn document() -> Value {
             paths.insert(format!("/{}/{{id}}", resource.name), item(resource));
         }
     }
+    paths.insert("/cluster".to_owned(), cluster());
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -33,6 +34,22 @@ pub fn document() -> Value {
         "components": {
             "schemas": schemas,
             "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+        },
+    })
+}
+
+/// Ownership as this node sees it; read only, and no entity.
+fn cluster() -> Value {
+    let about = "Groups of slots with their active node, standby and epoch; balancer sites and who holds them; nodes and links.";
+    json!({
+        "get": {
+            "operationId": "getCluster",
+            "summary": "The cluster as this node sees it",
+            "description": about,
+            "responses": {
+                "200": {"description": "the cluster", "content": {"application/hal+json": {"schema": {"type": "object"}}}},
+                "404": {"description": "this node is alone"},
+            },
         },
     })
 }

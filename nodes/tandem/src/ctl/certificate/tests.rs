@@ -35,7 +35,7 @@ fn an_authority_and_a_node() {
     let (_, text) = authority(&ca, "test", 30).ok().expect("an authority");
     assert!(text.contains("authority.pem") && text.contains("keep it"), "{text}");
     let (answer, text) = of_node(&ca, &order(), &out).ok().expect("a certificate");
-    assert!(text.starts_with("[links]\ncertificate = \"") && text.contains("b1.key"), "{text}");
+    assert!(text.starts_with("[cluster]\ncertificate = \"") && text.contains("b1.key"), "{text}");
     assert!(out.join("authority.pem").exists() && !out.join("authority.key").exists());
     let file = PathBuf::from(answer["certificate"].as_str().expect("a path"));
     let shown = certificate::show_file(&file).expect("a certificate");
