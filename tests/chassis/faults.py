@@ -26,12 +26,13 @@ class Menu:
     def names(self):
         return [name[3:].replace("_", "-") for name in dir(self) if name.startswith("do_")]
 
-    def run(self, name):
+    def run(self, name, load):
         self.whole()
         before = self.plant.cluster()
         turn = sum(fault.turn_of == name for fault in self.done)
         fault = getattr(self, "do_" + name.replace("-", "_"))(turn)
         fault.turn_of = name
+        load.check(fault.sites_lost)
         fault.healed = time.time()
         self.done.append(fault)
         try:

@@ -60,6 +60,8 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
     registrations = legs.registrations(load)
     for call in calls:
         call.judge(ended)
+        if call.fell_silent:
+            blame_fault(call, faults, load.shape)
     conflicts = [text for call in calls for text in call.conflicts()]
     borders = [fault.begun for fault in faults] + [ended + 1]
     for fault, after in zip(faults, borders[1:]):
@@ -88,6 +90,15 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
         if most > OVER_MS_MAX:
             verdict.blame(f"take-over max {most:.0f} ms, allowed {OVER_MS_MAX}")
     return verdict, calls
+
+
+def blame_fault(call, faults, shape):
+    """Who heard nothing more was hit by the first fault before its next message was due."""
+    state = call.state(call.over)
+    patience = {"held": shape.talk_s, "ringing": shape.ring_s}.get(state, 32) + 5
+    hit = next((fault for fault in faults if call.over - 0.1 <= fault.begun <= call.over + patience), None)
+    if hit is not None:
+        call.faulty_at = hit.begun
 
 
 def row(verdict, fault, after, calls, registrations, probes, balancers):

@@ -95,10 +95,11 @@ class Leg:
         return out
 
 
-def legs(path, phone):
+def legs(sipp, phone):
     found = {}
-    for message in Log(path).read():
-        found.setdefault(message.call_id, []).append(message)
+    for path in sipp.logs:
+        for message in Log(path).read():
+            found.setdefault(message.call_id, []).append(message)
     return {call_id: Leg(phone, messages) for call_id, messages in found.items()}
 
 
@@ -117,6 +118,7 @@ class Call:
         self.over = leg.messages[-1].at
         self.faulty = ""  # what went wrong, and when
         self.faulty_at = None
+        self.fell_silent = False  # nothing wrong came, only nothing more
 
     def attach(self, leg):
         self.callees.append(leg)
@@ -152,7 +154,7 @@ class Call:
         elif len(self.callees) > 1:
             self.faulty = "rang twice"
         if self.faulty and self.faulty_at is None:
-            self.faulty_at = self.over
+            self.faulty_at, self.fell_silent = self.over, True
         return not self.faulty
 
     def _wanted(self):
@@ -218,7 +220,7 @@ def calls(load):
     """All attempts of a load, with the callee's legs attached, and legs that nobody has called."""
     attempts, by_caller = [], {}
     for sipp, (name, kind, transport, site, _) in zip(load.callers, load.caller_plan()):
-        for leg in legs(sipp.messages, name).values():
+        for leg in legs(sipp, name).values():
             if not leg.messages[0].sent:
                 continue
             call = Call(leg, kind, site, transport)
@@ -228,7 +230,7 @@ def calls(load):
         own.sort(key=lambda call: call.begun)
     strays = []
     for sipp in load.callees:
-        for leg in legs(sipp.messages, sipp.name).values():
+        for leg in legs(sipp, sipp.name).values():
             first = leg.messages[0]
             own = [call for call in by_caller.get(first.from_user, []) if call.begun <= first.at + 0.05]
             if own and first.is_request("INVITE"):
@@ -243,7 +245,7 @@ def registrations(load):
     """(when, user, what was wrong or "") of every registration that was tried."""
     found = []
     for sipp in load.registrars:
-        for leg in legs(sipp.messages, sipp.name).values():
+        for leg in legs(sipp, sipp.name).values():
             if not leg.messages[0].sent:
                 continue
             user, begun = leg.messages[0].from_user, leg.messages[0].at

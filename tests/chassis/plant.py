@@ -217,6 +217,17 @@ class Plant:
             found |= {str(row.get("aor", "")).removeprefix("sip:").partition("@")[0] for row in rows}
         return found
 
+    def hang_up_orphans(self):
+        """Ends calls whose caller has gone with its TCP connection: nobody else would."""
+        for node in self.nodes.values():
+            try:
+                calls = node.ask("/calls", timeout=5)["calls"]
+                for call in calls:
+                    if call["from"].removeprefix("sip:").startswith("kt") and call["state"] != "ended":
+                        node.ask(f"/calls/{call['key']}/hangup", timeout=5, verb="POST", body={})
+            except (OSError, ValueError, KeyError, http.client.HTTPException):
+                continue  # a node without calls
+
     def sessions_left(self, seconds=10):
         """Sessions that rtpengine still has, once they had a while to end."""
         until = time.time() + seconds

@@ -1,6 +1,6 @@
 //! Legs of a call and the offers between them.
 
-use fabric::letters::media::MediaProfile;
+use fabric::letters::media::{MediaAsk, MediaProfile};
 use serde::{Deserialize, Serialize};
 
 /// What a media session remembers of its legs: their tags, and the last offer between each two.
@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Legs {
     legs: Vec<Leg>,
     offers: Vec<Offer>,
+    /// Offers that are not answered, as they were asked: a relay that takes over from a lost one must hear them too.
+    open: Vec<MediaAsk>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,6 +74,20 @@ impl Legs {
         self.offers.iter().find(|offer| offer.from == from && offer.to == to).copied()
     }
 
+    /// Keeps an offer until it is answered.
+    pub fn keep(&mut self, offer: MediaAsk) {
+        if let MediaAsk::Offer { from_leg, to_leg, .. } = offer {
+            self.take(from_leg, to_leg);
+            self.open.push(offer);
+        }
+    }
+
+    /// The offer of `from` to `to` that is not answered; it is no longer kept.
+    pub fn take(&mut self, from: u16, to: u16) -> Option<MediaAsk> {
+        let is_it = |ask: &MediaAsk| matches!(ask, MediaAsk::Offer { from_leg, to_leg, .. } if (*from_leg, *to_leg) == (from, to));
+        Some(self.open.swap_remove(self.open.iter().position(is_it)?))
+    }
+
     pub fn has_offers(&self) -> bool {
         !self.offers.is_empty()
     }
@@ -80,6 +96,9 @@ impl Legs {
     pub fn remove(&mut self, number: u16) {
         self.legs.retain(|leg| leg.number != number);
         self.offers.retain(|offer| offer.from != number && offer.to != number);
+        self.open.retain(
+            |ask| !matches!(ask, MediaAsk::Offer { from_leg, to_leg, .. } if *from_leg == number || *to_leg == number),
+        );
         self.shrink();
     }
 
@@ -87,6 +106,7 @@ impl Legs {
     pub fn shrink(&mut self) {
         self.legs.shrink_to_fit();
         self.offers.shrink_to_fit();
+        self.open.shrink_to_fit();
     }
 
     pub fn clear(&mut self) {

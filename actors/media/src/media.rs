@@ -256,14 +256,16 @@ impl Media {
             return;
         };
         let Flight { job, lines, .. } = *flight;
-        match &job.ask {
+        match job.ask {
             MediaAsk::Offer { from_leg, to_leg, .. } => {
                 self.relay = Some(relayed.relay);
-                self.legs.offered(Offer { from: *from_leg, to: *to_leg, lines, anchored: true });
+                self.legs.offered(Offer { from: from_leg, to: to_leg, lines, anchored: true });
+                self.legs.keep(job.ask);
                 answer(job.sender, *done(MediaDone::Sdp(relayed.sdp)), out);
             }
-            MediaAsk::Answer { .. } => {
+            MediaAsk::Answer { from_leg, to_leg, .. } => {
                 self.answered = true;
+                self.legs.take(to_leg, from_leg);
                 self.legs.shrink();
                 answer(job.sender, *done(MediaDone::Sdp(relayed.sdp)), out);
             }
@@ -319,11 +321,23 @@ impl Media {
                 }
                 answer(job.sender, Letter::Returned(fault), out);
             }
-            MediaAsk::Answer { .. } => {
+            MediaAsk::Answer { from_leg, to_leg, .. } => {
                 if lost {
                     self.lose_relay(now);
                 }
-                answer(job.sender, Letter::Returned(fault), out);
+                let offer = self.legs.take(*to_leg, *from_leg).filter(|_| lost && other && !job.again);
+                match offer.filter(|_| self.ending.is_none()) {
+                    // Another relay hears the offer once more, then its answer: the caller is heard there, the callee
+                    // after its next offer.
+                    Some(ask) => {
+                        let sender = Sender { address: Address::Nobody, thread: Thread::NONE, ..job.sender };
+                        let since = job.since;
+                        job.again = true;
+                        self.queue.push_front(job);
+                        self.queue.push_front(Job { sender, ask, since, again: true });
+                    }
+                    None => answer(job.sender, Letter::Returned(fault), out),
+                }
             }
             // What a dropped leg leaves goes with the whole session.
             MediaAsk::Drop { .. } | MediaAsk::End => {}

@@ -10,10 +10,12 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fabric::letters::flow::{Flow, Received, Transport};
 use fabric::{Address, Envelope, FaultKind, Letter, Post};
+use nix::errno::Errno;
 use serde::Deserialize;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::io::Interest;
@@ -74,6 +76,8 @@ struct Socket {
     listener: u16,
     local: SocketAddr,
     bound: SocketAddr,
+    /// The address moves between machines, and may not be here yet.
+    floating: bool,
     balancer: Address,
     /// What the kernel did not take at once, oldest first.
     queue: Mutex<VecDeque<(SocketAddr, Bytes)>>,
@@ -125,6 +129,7 @@ pub(crate) async fn start(
                 listener: number,
                 local: listen.advertise.unwrap_or(bound),
                 bound,
+                floating: listen.floating,
                 balancer: place.balancer(u64::from(shard)),
                 queue: Mutex::default(),
                 queued: AtomicBool::new(false),
@@ -212,7 +217,7 @@ impl Socket {
                     self.counters.bytes_out.add(bytes.len() as u64);
                     return Ok(());
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock || self.is_early(&error) => {}
                 Err(error) => {
                     self.counters.errors.one();
                     debug!(%to, %error, "udp send");
@@ -233,31 +238,50 @@ impl Socket {
         Ok(())
     }
 
+    /// The machine stands in for another one already, but the address is still on its way here.
+    fn is_early(&self, error: &io::Error) -> bool {
+        self.floating && error.raw_os_error().is_some_and(|code| code == Errno::EINVAL as i32)
+    }
+
     /// Sends everything queued, in batches.
     async fn drain(&self) {
+        let mut early = None;
         while self.queued.load(Ordering::Acquire) {
             if self.io.writable().await.is_err() {
                 return;
             }
-            // The queue stays locked while the batch is sent: nothing overtakes, and posters are only here when the
-            // kernel is full anyway.
-            let mut queue = self.queue();
-            match self.io.try_io(Interest::WRITABLE, || send_batch(self.io.as_raw_fd(), queue.make_contiguous())) {
-                Ok(sent) => {
-                    self.counters.packets_out.add(sent as u64);
-                    let bytes: usize = queue.drain(..sent).map(|(_, bytes)| bytes.len()).sum();
-                    self.counters.bytes_out.add(bytes as u64);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => {
-                    // The first of the batch is at fault; the rest gets its turn.
-                    self.counters.errors.one();
-                    debug!(%error, "udp send");
-                    queue.pop_front();
-                }
+            let waited = early.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+            if self.send_queued(waited < ADDRESS_WAIT) {
+                early = None;
+                continue;
             }
-            self.queued.store(!queue.is_empty(), Ordering::Release);
+            early.get_or_insert_with(Instant::now);
+            tokio::time::sleep(ADDRESS_LOOK).await;
         }
+    }
+
+    /// Sends a batch. `false`: the address is not here yet, and that is to be waited for.
+    fn send_queued(&self, may_wait: bool) -> bool {
+        // The queue stays locked while the batch is sent: nothing overtakes, and posters are only here when the
+        // kernel is full anyway.
+        let mut queue = self.queue();
+        match self.io.try_io(Interest::WRITABLE, || send_batch(self.io.as_raw_fd(), queue.make_contiguous())) {
+            Ok(sent) => {
+                self.counters.packets_out.add(sent as u64);
+                let bytes: usize = queue.drain(..sent).map(|(_, bytes)| bytes.len()).sum();
+                self.counters.bytes_out.add(bytes as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+            Err(error) if may_wait && self.is_early(&error) => return false,
+            Err(error) => {
+                // The first of the batch is at fault; the rest gets its turn.
+                self.counters.errors.one();
+                debug!(%error, "udp send");
+                queue.pop_front();
+            }
+        }
+        self.queued.store(!queue.is_empty(), Ordering::Release);
+        true
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<(SocketAddr, Bytes)>> {
@@ -364,10 +388,16 @@ fn open(
 }
 
 /// Longest wait for a full kernel at the end.
-const STOP_WAIT: std::time::Duration = std::time::Duration::from_millis(500);
+const STOP_WAIT: Duration = Duration::from_millis(500);
+
+/// How long datagrams wait for a floating address that is on its way here: as long as mail waits for a new owner.
+const ADDRESS_WAIT: Duration = Duration::from_secs(2);
+
+/// Pause between two looks whether it has come.
+const ADDRESS_LOOK: Duration = Duration::from_millis(5);
 
 /// Pause after an error of the socket itself.
-const ERROR_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests;

@@ -198,6 +198,19 @@ async fn speaks_ipv6_and_tells_the_advertised_address() {
 }
 
 #[tokio::test]
+async fn waits_for_an_address_that_is_on_its_way() {
+    // 192.0.2.0/24 is nobody's (RFC 5737).
+    let listen = Listen { floating: true, ..listen("192.0.2.1:0", 1) };
+    let (port, mut mail, address) = open_with(Settings::default(), listen, 1).await;
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    port.post(transmit(flow(address, phone.local_addr().unwrap()), "SIP/2.0"));
+    let count = |name| port.counters().into_iter().find(|(known, _)| *known == name).expect(name).1;
+    assert_eq!((count("udp_queued"), count("udp_errors")), (1, 0));
+    assert!(mail.is_silent(), "the sender is not told that its phone is gone");
+    port.stop().await;
+}
+
+#[tokio::test]
 async fn says_what_is_in_the_way() {
     let taken = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (post, _mail) = exchange();

@@ -146,3 +146,19 @@ fn letters_for_others_change_nothing() {
     assert_eq!(b.answer(Thread(1), Letter::Names(vec![])), no_lines());
     assert_eq!(b.ask(MediaAsk::Drop { leg: 9 }), ["3 Dropped"], "a leg nobody knows");
 }
+
+#[test]
+fn an_answer_that_finds_its_relay_gone_is_told_to_another_with_its_offer() {
+    for kind in [Unavailable, Timeout] {
+        let mut b = bench();
+        b.ask(offer(0, 1));
+        b.done(2);
+        assert_eq!(b.ask(reply(1, 0)), ["m2 Answer/0 t0>t1"]);
+        let seen = b.fault(kind);
+        assert_eq!(seen, ["any Offer/1 t0>t1", "m2 Delete/0 >all"], "the offer again, elsewhere");
+        let (thread, ask) = b.sent[b.sent.len() - 2].clone();
+        assert_eq!(b.done_on(thread, &ask, 5), ["m5 Answer/1 t0>t1"], "nobody waits for the offer");
+        let (thread, ask) = b.sent.last().expect("the answer").clone();
+        assert_eq!(b.done_on(thread, &ask, 5), ["2 sdp new"]);
+    }
+}
