@@ -48,7 +48,7 @@ pub(super) fn show(answer: &Value, width: usize) -> String {
     let sites: Vec<Vec<String>> =
         items(answer, "sites").map(|row| vec![cell(row, "site"), cell(row, "holder"), cell(row, "epoch")]).collect();
     text.push_str(&format!("\n{}", table(&["SITE", "HOLDER", "EPOCH"], &sites, width)));
-    let nodes: Vec<Vec<String>> = items(answer, "nodes").map(|row| node(row)).collect();
+    let nodes: Vec<Vec<String>> = items(answer, "nodes").map(node).collect();
     let headings = ["NODE", "NAME", "CHASSIS", "ROLES", "UP", "LINK", "ROUND TRIP", "TROUBLE"];
     text.push_str(&format!("\n{}", table(&headings, &nodes, width)));
     text
