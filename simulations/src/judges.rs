@@ -252,7 +252,9 @@ fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
     // Of several phones that answered, the first one is in the call.
     let parties = facts.winner.into_iter().chain([script.caller]);
     let ended = parties.filter_map(|device| facts.byes.get(&device).copied()).min();
-    if let (Some(start), Some(stop)) = (facts.ok_to_caller_ms, ended) {
+    // Who has lost its stream heard of the answer later than the switch.
+    let heard = !book.was_away(attempt);
+    if let (Some(start), Some(stop), true) = (facts.ok_to_caller_ms, ended, heard) {
         let model = stop.saturating_sub(start);
         if model.abs_diff(account.duration_ms) > 1_000 {
             let what = format!("billed {} ms of a call of {model} ms ({})", account.duration_ms, account.cause);

@@ -52,8 +52,7 @@ impl Mutant {
         use fabric::mutant::Mutant as Own;
         match self {
             Mutant::Switch(Own::NonceReused | Own::CounterLeaked | Own::MediaLeft) => "quiet-day",
-            Mutant::Switch(Own::TombstoneForgotten) => "registration-storm",
-            Mutant::Switch(Own::LeaseIgnored | Own::EpochUnchecked | Own::RecordUnchecked) => "split-brain",
+            Mutant::Switch(Own::LeaseIgnored | Own::EpochUnchecked) => "split-brain",
             _ => "everything-at-once",
         }
     }

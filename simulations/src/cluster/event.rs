@@ -30,8 +30,10 @@ pub enum Event {
     /// A balancer's address has moved to a node.
     Moved(usize, usize, u64),
     ToPhone(usize, Bytes),
-    /// A phone's message at the switch; the number is the phone's restart.
+    /// A phone's message at the switch; the number is the phone's restart, or its stream.
     ToSwitch(usize, Bytes, u64),
+    /// A phone's kernel sends again what nobody has acknowledged: device, stream.
+    Segment(usize, u64),
     Phone(usize, Timer),
     /// A phone tries to open its stream.
     Dial(usize, u64),

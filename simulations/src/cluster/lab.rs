@@ -167,6 +167,7 @@ impl ClusterLab {
             Event::Moved(site, node, version) => self.address_moved(site, node, version),
             Event::ToPhone(device, bytes) => self.to_phone(device, bytes),
             Event::ToSwitch(device, bytes, boots) => self.to_switch(device, bytes, boots),
+            Event::Segment(device, stream) => self.segment(device, stream),
             Event::Phone(device, timer) => self.phone_timer(device, timer),
             Event::Dial(device, boots) => self.dial_stream(device, boots),
             Event::StreamLost(device, stream) => self.stream_lost(device, stream),

@@ -16,8 +16,6 @@ pub enum Mutant {
     EffectsForgotten,
     /// Records carry no open questions.
     QuestionsForgotten,
-    /// The last part of every record is the one before: a field that is not replicated.
-    StaleField,
     /// The end of a machine is not told to the standby.
     TombstoneForgotten,
     /// Epochs are not looked at.
@@ -39,10 +37,9 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 12] = [
+    pub const ALL: [Mutant; 11] = [
         Mutant::EffectsForgotten,
         Mutant::QuestionsForgotten,
-        Mutant::StaleField,
         Mutant::TombstoneForgotten,
         Mutant::EpochIgnored,
         Mutant::TimersRestarted,
@@ -58,7 +55,6 @@ impl Mutant {
         match self {
             Mutant::EffectsForgotten => "effects-forgotten",
             Mutant::QuestionsForgotten => "questions-forgotten",
-            Mutant::StaleField => "stale-field",
             Mutant::TombstoneForgotten => "tombstone-forgotten",
             Mutant::EpochIgnored => "epoch-ignored",
             Mutant::TimersRestarted => "timers-restarted",

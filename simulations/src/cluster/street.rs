@@ -178,12 +178,12 @@ impl ClusterLab {
         if !self.street.is_stream(device) {
             let public = self.street.script.devices[device].public;
             let fate = self.street.weather.datagram(true, public, &bytes, self.now / 1_000);
-            return self.deliver(fate, bytes, |bytes| Event::ToSwitch(device, bytes, boots));
+            return self.deliver(fate, bytes, true, |bytes| Event::ToSwitch(device, bytes, boots));
         }
-        if self.street.streams[device].is_some() {
+        if let Some(stream) = self.street.streams[device] {
             let public = self.street.script.devices[device].public;
             let fate = self.street.weather.segment(true, public, &bytes, self.now / 1_000);
-            return self.deliver(fate, bytes, |bytes| Event::ToSwitch(device, bytes, boots));
+            return self.deliver(fate, bytes, false, |bytes| Event::ToSwitch(device, bytes, stream.id));
         }
         let first = self.street.unsaid[device].is_empty();
         if self.street.unsaid[device].len() < UNSAID_MAX {
@@ -195,8 +195,8 @@ impl ClusterLab {
         }
     }
 
-    fn deliver(&mut self, fate: Fate, bytes: Bytes, event: impl Fn(Bytes) -> Event) {
-        let (now, storm) = (self.now, self.street.storm_permille);
+    fn deliver(&mut self, fate: Fate, bytes: Bytes, datagram: bool, event: impl Fn(Bytes) -> Event) {
+        let (now, storm) = (self.now, if datagram { self.street.storm_permille } else { 0 });
         for (copy, delay) in fate.copies.into_iter().flatten().enumerate() {
             if storm > 0 && self.street.dice.permille(storm) {
                 self.menu.lost += 1;
@@ -277,21 +277,20 @@ impl ClusterLab {
     }
 
     /// A phone's message is at the address of its site.
-    pub(super) fn to_switch(&mut self, device: usize, bytes: Bytes, boots: u64) {
-        if self.street.boots[device] != boots {
+    pub(super) fn to_switch(&mut self, device: usize, bytes: Bytes, number: u64) {
+        if !self.street.is_stream(device) && self.street.boots[device] != number {
             return;
         }
         let site = self.street.script.devices[device].site;
         let node = self.street.owners[site];
         let mut connection = 0;
         if self.street.is_stream(device) {
-            let Some(stream) = self.street.streams[device] else { return };
+            let Some(stream) = self.street.streams[device].filter(|stream| stream.id == number) else { return };
             if !self.is_whole(device, stream) {
                 // A machine that is off says nothing; one that does not know the stream resets it.
                 match self.nodes[node].host.is_some() {
                     true => self.heap.push(self.now + 10_000, Event::StreamLost(device, stream.id)),
-                    // The phone's kernel sends the segment again.
-                    false => self.heap.push(self.now + 1_000_000, Event::ToSwitch(device, bytes, boots)),
+                    false => self.heap.push(self.now + 1_000_000, Event::Segment(device, stream.id)),
                 }
                 return;
             }
@@ -313,6 +312,18 @@ impl ClusterLab {
             return;
         }
         self.to_node(node, device, bytes, connection);
+    }
+
+    pub(super) fn segment(&mut self, device: usize, id: u64) {
+        let Some(stream) = self.street.streams[device].filter(|stream| stream.id == id) else { return };
+        let owner = self.street.owners[self.street.script.devices[device].site];
+        if self.is_whole(device, stream) {
+            return;
+        }
+        match self.nodes[owner].host.is_some() {
+            true => self.stream_lost(device, id),
+            false => self.heap.push(self.now + 1_000_000, Event::Segment(device, id)),
+        }
     }
 
     pub(super) fn to_node(&mut self, node: usize, device: usize, bytes: Bytes, connection: u64) {
@@ -363,7 +374,8 @@ impl ClusterLab {
             Transport::Udp => self.street.weather.datagram(false, public, &bytes, now_ms),
             _ => self.street.weather.segment(false, public, &bytes, now_ms),
         };
-        self.deliver(fate, bytes, |bytes| Event::ToPhone(device, bytes));
+        let datagram = flow.transport == Transport::Udp;
+        self.deliver(fate, bytes, datagram, |bytes| Event::ToPhone(device, bytes));
     }
 
     fn flow_gone(&mut self, node: usize, envelope: &Envelope) {

@@ -134,7 +134,7 @@ impl ClusterLab {
         let mut failures: Vec<Failure> = Vec::new();
         for wrong in std::mem::take(&mut self.watch.wrongs) {
             failures.push(Failure {
-                invariant: number(wrong.invariant),
+                invariant: number_of(wrong.invariant),
                 at_ms: wrong.at / 1_000,
                 attempt: wrong.attempt,
                 text: wrong.text,
@@ -142,7 +142,7 @@ impl ClusterLab {
         }
         for wrong in &self.street.book.violations {
             failures.push(Failure {
-                invariant: number(wrong.invariant),
+                invariant: number_of(wrong.invariant),
                 at_ms: wrong.at_ms,
                 attempt: wrong.attempt,
                 text: wrong.what.clone(),
@@ -162,7 +162,7 @@ impl ClusterLab {
             counts: self.menu.counts,
             ..Outcome::default()
         };
-        self.count(&mut outcome, &failures);
+        self.count(&mut outcome, &mut failures);
         self.hold_plan(&mut outcome, &mut failures);
         outcome.ladders = self.ladders(&failures);
         outcome.failures = failures;
@@ -183,7 +183,7 @@ impl ClusterLab {
     }
 
     /// Conservation: what became of every call.
-    fn count(&self, outcome: &mut Outcome, failures: &[Failure]) {
+    fn count(&self, outcome: &mut Outcome, failures: &mut Vec<Failure>) {
         let (book, script) = (&self.street.book, &self.scene.script);
         let counts = &mut outcome.counts;
         for (number, facts) in book.facts.iter().enumerate() {
@@ -206,7 +206,16 @@ impl ClusterLab {
                 _ if book.was_away(Some(number)) || script.devices[plan.caller].wrong_password => {
                     counts.failed_by_phone += 1;
                 }
-                _ => counts.failed_by_switch += 1,
+                _ => {
+                    counts.failed_by_switch += 1;
+                    let heard = status.map_or("nothing".to_owned(), |status| status.to_string());
+                    failures.push(Failure {
+                        invariant: number_of(0),
+                        at_ms: facts.dialled_ms.unwrap_or(0),
+                        attempt: Some(number),
+                        text: format!("the caller heard {heard}: neither answered, refused, cancelled nor its phone's fault"),
+                    });
+                }
             }
         }
         counts.registrations = self.watch.registrations;
@@ -293,7 +302,7 @@ impl ClusterLab {
     }
 }
 
-fn number(invariant: u8) -> String {
+fn number_of(invariant: u8) -> String {
     match invariant {
         0 => "conservation".to_owned(),
         number => format!("I{number}"),

@@ -266,7 +266,17 @@ impl ClusterLab {
     /// What rooms and ports of a node have taken from actors.
     pub(super) fn accepted(&mut self, node: usize, doings: &mut Doings) {
         let me = self.id(node);
+        let table = self.nodes[node].host.as_ref().filter(|_| !doings.accepted.is_empty()).map(|host| host.office.table());
         for effect in doings.accepted.drain(..) {
+            // What comes from elsewhere is held against the table that this node obeys.
+            let known = effect.origin.and(table.as_ref()).and_then(|table| table.owner_of(effect.from));
+            if let Some(row) = known.filter(|row| effect.epoch < row.epoch) {
+                let text = format!(
+                    "node {} took a {} of group {} in epoch {} and knows of epoch {}",
+                    me.0, effect.kind, row.group.0, effect.epoch.0, row.epoch.0
+                );
+                self.watch.fail(1, self.now, text);
+            }
             self.watch.accepted(self.now, node, me, &effect);
             if effect.origin.is_none() {
                 self.watch_lease(node, effect.kind);

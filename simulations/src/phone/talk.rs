@@ -172,6 +172,9 @@ impl Phone {
         let Some(line) = self.known_dialog(id, message, hand) else { return };
         let Some(place) = self.lines.iter().position(|other| other.id == line) else { return };
         let tag = self.lines[place].local_tag.clone();
+        if self.lines[place].stage == Stage::Over {
+            return self.answer(id, message, Status(481), hand);
+        }
         let view = message.view();
         let mut reply = self.reply_with_contact(message, Status::OK, &tag);
         if let Some(interval) = view.header(Name::SessionExpires).filter(|_| self.device.timer) {
