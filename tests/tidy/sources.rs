@@ -36,6 +36,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum::", &["nodes/web/src"]),
 ];
 
+/// Which fault a build that tests the judges has: one per thread, and not there in any other build.
+const MUTANTS: &str = "actors/fabric/src/mutant.rs";
+
 /// Words that name a unit in a settings field or its doc comment.
 const UNITS: &[&str] = &[
     "ms",
@@ -152,7 +155,7 @@ pub fn complaints(source: &Source) -> Vec<String> {
     for (number, line) in source.shipped().lines().enumerate() {
         let place = format!("{}:{}", source.path, number + 1);
         let code = line.split("//").next().unwrap_or_default();
-        if is_mutable_static(code) && !source.is_test() {
+        if is_mutable_static(code) && !source.is_test() && source.path != MUTANTS {
             found.push(format!("{place}: a mutable static: {}", code.trim()));
         }
         if source.is_below_hosts() && !source.is_test() && !TAMERS.contains(&source.path.as_str()) {

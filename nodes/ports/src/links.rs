@@ -83,7 +83,7 @@ pub struct Settings {
 pub struct PeerSettings {
     /// Number of the node.
     pub node: u16,
-    /// Chassis it stands on; its certificate has to say the same.
+    /// Number of the chassis it stands on; its certificate has to say the same.
     pub chassis: u16,
     /// Where it listens.
     pub address: SocketAddr,
