@@ -11,13 +11,11 @@ pub enum Mutant {
     FieldNotReplicated,
     /// Letters of former owners are taken.
     EpochUnchecked,
-    /// Records are taken from whoever sends them.
-    RecordUnchecked,
     /// Timers of a restored machine run on this node's clock.
     TimerRestarted,
     /// What belongs to nobody known is answered instead of held.
     OrphansAnswered,
-    /// A removed binding leaves no tombstone.
+    /// A removed binding leaves no tombstone, and the standby keeps it.
     TombstoneForgotten,
     /// A record gets a new identity whenever its call has moved.
     RecordDoubled,
@@ -44,10 +42,9 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 17] = [
+    pub const ALL: [Mutant; 16] = [
         Mutant::FieldNotReplicated,
         Mutant::EpochUnchecked,
-        Mutant::RecordUnchecked,
         Mutant::TimerRestarted,
         Mutant::OrphansAnswered,
         Mutant::TombstoneForgotten,
@@ -69,7 +66,6 @@ impl Mutant {
         match self {
             Mutant::FieldNotReplicated => "field-not-replicated",
             Mutant::EpochUnchecked => "epoch-unchecked",
-            Mutant::RecordUnchecked => "record-unchecked",
             Mutant::TimerRestarted => "timer-restarted",
             Mutant::OrphansAnswered => "orphans-answered",
             Mutant::TombstoneForgotten => "tombstone-forgotten",

@@ -24,8 +24,6 @@ pub enum Mutant {
     TimersRestarted,
     /// A letter to another node is forgotten once it has left.
     MailForgotten,
-    /// Every director's answer grants.
-    LeaseIgnored,
     /// A record is written twice under two identities.
     RecordDoubled,
     /// A record of every eighth call never arrives.
@@ -37,14 +35,13 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 11] = [
+    pub const ALL: [Mutant; 10] = [
         Mutant::EffectsForgotten,
         Mutant::QuestionsForgotten,
         Mutant::TombstoneForgotten,
         Mutant::EpochIgnored,
         Mutant::TimersRestarted,
         Mutant::MailForgotten,
-        Mutant::LeaseIgnored,
         Mutant::RecordDoubled,
         Mutant::RecordLost,
         Mutant::MediaLeft,
@@ -59,7 +56,6 @@ impl Mutant {
             Mutant::EpochIgnored => "epoch-ignored",
             Mutant::TimersRestarted => "timers-restarted",
             Mutant::MailForgotten => "mail-forgotten",
-            Mutant::LeaseIgnored => "lease-ignored",
             Mutant::RecordDoubled => "record-doubled",
             Mutant::RecordLost => "record-lost",
             Mutant::MediaLeft => "media-left",
@@ -94,11 +90,6 @@ impl Saboteur {
             }
             (Parcel::Mail { mail, .. }, Mutant::EpochIgnored) if mail.from.slot().is_some() => mail.epoch = Epoch(1 << 40),
             (Parcel::Mail { receipt, .. }, Mutant::MailForgotten) => *receipt = 0,
-            (Parcel::Mail { mail, .. }, Mutant::LeaseIgnored) => {
-                if let Letter::Grant(grant) = &mut mail.letter {
-                    grant.granted = true;
-                }
-            }
             (Parcel::Mail { mail, .. }, Mutant::MediaLeft) => {
                 if let Letter::RelayAsk(ask) = &mail.letter
                     && ask.verb == RelayVerb::Delete

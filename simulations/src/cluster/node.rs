@@ -120,6 +120,8 @@ pub struct Accepted {
     pub epoch: Epoch,
     /// `None`: from this node.
     pub origin: Option<NodeId>,
+    /// By an actor of another group; else by a port or a resident.
+    pub keyed: bool,
     pub kind: &'static str,
 }
 
@@ -245,9 +247,11 @@ impl Host {
 
     fn deliver(&mut self, mail: Envelope, now: Now, doings: &mut Doings) {
         let address = mail.to;
-        if mail.from.slot().is_some() && address.slot().is_none() && !mail.letter.is_harmless() {
+        let keyed = address.slot().is_some();
+        let outside = !keyed || (doings.origin.is_some() && mail.from.slot() != address.slot());
+        if mail.from.slot().is_some() && outside && !mail.letter.is_harmless() {
             let (from, epoch, origin) = (mail.from, mail.epoch, doings.origin);
-            doings.accepted.push(Accepted { from, epoch, origin, kind: mail.letter.kind() });
+            doings.accepted.push(Accepted { from, epoch, origin, keyed, kind: mail.letter.kind() });
         }
         if self.founder.housing(address) == Housing::Port {
             doings.ports.push(mail);

@@ -196,7 +196,10 @@ impl Watch {
             }
             if let Some(old) = self.table.group(row.group) {
                 if row.epoch < old.epoch {
-                    wrongs.push((1, format!("the epoch of group {} fell from {} to {}", row.group.0, old.epoch.0, row.epoch.0)));
+                    wrongs.push((
+                        1,
+                        format!("the epoch of group {} fell from {} to {}", row.group.0, old.epoch.0, row.epoch.0),
+                    ));
                 }
                 if row.epoch == old.epoch && row.active != old.active && old.active.is_some() {
                     wrongs.push((1, format!("group {} has two owners in epoch {}", row.group.0, row.epoch.0)));
@@ -266,10 +269,13 @@ impl ClusterLab {
     /// What rooms and ports of a node have taken from actors.
     pub(super) fn accepted(&mut self, node: usize, doings: &mut Doings) {
         let me = self.id(node);
-        let table = self.nodes[node].host.as_ref().filter(|_| !doings.accepted.is_empty()).map(|host| host.office.table());
+        let table =
+            self.nodes[node].host.as_ref().filter(|_| !doings.accepted.is_empty()).map(|host| host.office.table());
         for effect in doings.accepted.drain(..) {
             // What comes from elsewhere is held against the table that this node obeys.
-            let known = effect.origin.and(table.as_ref()).and_then(|table| table.owner_of(effect.from));
+            let actor =
+                effect.origin.and_then(|node| self.scene.place(node)).filter(|place| self.role(*place) == Role::Proxy);
+            let known = actor.and(table.as_ref()).and_then(|table| table.owner_of(effect.from));
             if let Some(row) = known.filter(|row| effect.epoch < row.epoch) {
                 let text = format!(
                     "node {} took a {} of group {} in epoch {} and knows of epoch {}",
@@ -277,7 +283,9 @@ impl ClusterLab {
                 );
                 self.watch.fail(1, self.now, text);
             }
-            self.watch.accepted(self.now, node, me, &effect);
+            if !effect.keyed {
+                self.watch.accepted(self.now, node, me, &effect);
+            }
             if effect.origin.is_none() {
                 self.watch_lease(node, effect.kind);
             }

@@ -150,6 +150,10 @@ impl Location {
             parts.extend(writes.into_iter().map(|(aor, open)| self.part(aor, Some(open))));
         } else {
             for aor in aors {
+                let gone = || self.shelf.get(aor).is_none_or(|record| record.contents().entries.is_empty());
+                if fabric::mutant!(TombstoneForgotten) && gone() {
+                    continue;
+                }
                 let open = self.writes().find(|open| open.2.record.aor() == &**aor);
                 parts.push(self.part(aor, open));
             }
