@@ -136,17 +136,22 @@ class Cluster(Plant):
         homes = {pair: nodes[0] for pair, nodes in PAIRS}
         return [(row["group"], homes[row["pair"]]) for row in seen["groups"] if row["active"] != homes[row["pair"]]]
 
-    def go_home(self):
-        """An operator moves what was taken over back, so that both proxies have something to lose."""
-        for group, number in self.homes():
-            node = next(node for node in self.nodes.values() if node.number == number)
-            node.ask("/cluster/make-active", timeout=10, verb="POST", body={"group": group})
-        for site in self.away():
-            node = next(node for node in self.nodes.values() if node.number == site)
-            node.ask("/cluster/hold-site", timeout=10, verb="POST", body={})
+    def is_home_or_sent(self):
+        """Whether all is whole and where it belongs; what is not is sent there, as an operator would."""
+        if not self.is_full():
+            return False
+        try:
+            homes, away = self.homes(), self.away()
+            for group, number in homes:
+                self.at(number).ask("/cluster/make-active", timeout=10, verb="POST", body={"group": group})
+            for site in away:
+                self.at(site).ask("/cluster/hold-site", timeout=10, verb="POST", body={})
+        except OSError:
+            return False  # the leading director has changed, say: it is asked again
+        return not homes and not away
 
-    def is_home(self):
-        return self.is_full() and not self.homes() and not self.away()
+    def at(self, number):
+        return next(node for node in self.nodes.values() if node.number == number)
 
     def leader(self):
         """The director that leads: the last one that said so, of those that run."""

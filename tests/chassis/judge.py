@@ -79,7 +79,9 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
     if relays_left:
         verdict.blame(f"{relays_left} rtpengine sessions left")
     verdict.notes.append(f"rtpengine sessions left {relays_left}")
-    missing = sorted(set(registered["wanted"]) - set(registered["found"])) if registered else []
+    began = {user for _, user, wrong in registrations if not wrong}
+    wanted = {user for user in registered["wanted"] if user[0] != "r" or user in began}
+    missing = sorted(wanted - set(registered["found"]))
     if missing:
         verdict.blame(f"{len(missing)} registrations lost at the end: {missing[:5]}")
     overs = [t for t in verdict.takeovers]

@@ -8,12 +8,13 @@
 
 DOMAIN = "chassis.invalid"
 
-# What a phone does. The letter is that of the users that are called so.
+# What a phone does. The letter is that of the users that are called so. What a datagram may lose without being sent again
+# (180, 200 to CANCEL) is not waited for.
 CALLERS = {
     "a": "> INVITE sdp\n< 100?\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100?\n< 180?\n< 200\n> ACK\nwait half\n"
          "> INVITE sdp\n< 100?\n< 200\n> ACK\nwait half\n> BYE\n< 200",
     "b": "> INVITE sdp\n< 100?\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100?\n< 180?\n< 200\n> ACK\n< BYE\n> 200",
-    "c": "> INVITE sdp\n< 100?\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100?\n< 180\nwait ring\n> CANCEL\n< 200\n< 487\n> ACK",
+    "c": "> INVITE sdp\n< 100?\n< 407 auth\n> ACK\n> INVITE sdp auth\n< 100\nwait ring\n> CANCEL\n< 200?\n< 487\n> ACK",
 }
 CALLEES = {
     "a": "< INVITE\n> 180\nwait ring\n> 200 sdp\n< ACK\n< INVITE\n> 200 sdp\n< ACK\n< BYE\n> 200",

@@ -122,6 +122,8 @@ class Call:
 
     def attach(self, leg):
         self.callees.append(leg)
+        if self.rang is None and self.kind == "c":
+            self.rang = leg.first(True, "INVITE", 180)
         if self.kind == "b" and self.bye is None:
             self.bye = leg.first(True, "BYE")
 
@@ -162,10 +164,8 @@ class Call:
         see = callee.first if callee else lambda *_: None
         yield "no challenge", leg.first(False, "INVITE", 407)
         yield "callee saw no INVITE", see(False, "INVITE")
-        yield "caller saw no 180", self.rang
         if self.kind == "c":
             yield "not cancelled by the caller", leg.first(True, "CANCEL")
-            yield "no 200 to CANCEL", leg.first(False, "CANCEL", 200)
             yield "no 487", leg.first(False, "INVITE", 487)
             yield "callee saw no CANCEL", see(False, "CANCEL")
             yield "callee saw no ACK of its 487", see(False, "ACK")

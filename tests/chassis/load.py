@@ -43,7 +43,8 @@ class Sipp:
         turn = f"{self.name}{'.' + str(len(self.logs) + 1) if self.logs else ''}"
         self.logs.append(os.path.join(self.folder, f"{turn}.msg"))
         self.errors = os.path.join(self.folder, f"{turn}.err")
-        address, port = self.address, self.port
+        # The switch's machines may still know the connections of the one before.
+        address, port = self.address, self.port + 10 * (len(self.logs) - 1)
         command = ["sipp", self.switch, "-sf", self.scenario, "-i", address, "-bind_local", "-p", str(port), "-mi", address,
                    "-t", self.transport, "-nostdin", "-trace_msg", "-message_file", self.logs[-1], "-trace_err",
                    "-error_file", self.errors,
@@ -141,7 +142,8 @@ class Load:
             # SIPp 3.6.1 cannot be trusted to connect again (it ends at an assertion): it ends with its connection, and a new
             # one is started.
             self.callers.append(Sipp(name, self.folder, address, 5060, transport, f"{self.balancers[site]}:5060", xml,
-                                     ["-inf", f"{name}.tab", "-r", "1", "-rp", str(period), "-l", "3000"]))
+                                     ["-inf", f"{name}.tab", "-r", "1", "-rp", str(period), "-l", "3000",
+                                      *(["-pause_msg_ign"] if kind == "c" else [])]))
 
     def _table(self, name, rows):
         with open(os.path.join(self.folder, f"{name}.tab"), "w") as file:

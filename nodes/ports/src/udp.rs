@@ -240,7 +240,9 @@ impl Socket {
 
     /// The machine stands in for another one already, but the address is still on its way here.
     fn is_early(&self, error: &io::Error) -> bool {
-        self.floating && error.raw_os_error().is_some_and(|code| code == Errno::EINVAL as i32)
+        // Linux says either, by its version, of a source address that it does not have.
+        let early = [Errno::ENETUNREACH, Errno::EINVAL, Errno::EADDRNOTAVAIL].map(|code| code as i32);
+        self.floating && error.raw_os_error().is_some_and(|code| early.contains(&code))
     }
 
     /// Sends everything queued, in batches.

@@ -29,7 +29,8 @@ impl Doubts {
 
     /// The other node has a copy: this one exports the record.
     pub fn settle(&mut self, id: &RecordId) -> Option<Finished> {
-        Some(self.records.remove(id)?.done)
+        let Doubt { done, found, .. } = self.records.remove(id)?;
+        Some(Finished { found, ..done })
     }
 
     /// The record is the other node's own.

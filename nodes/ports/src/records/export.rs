@@ -66,7 +66,8 @@ impl Export {
         }
         // A copy is exported by the node where the call ended.
         let cdrs = self.unwritten.iter().filter(|done| !done.copy).map(|done| &*done.cdr);
-        match self.doubtful {
+        let doubtful = self.doubtful || self.unwritten.iter().any(|done| done.found);
+        match doubtful {
             true => self.files.append_missing(cdrs)?,
             false => self.files.append(cdrs)?,
         }

@@ -61,6 +61,8 @@ pub(super) struct Finished {
     /// What it was made of.
     pub parties: Box<CallParties>,
     pub stop: Box<CallStop>,
+    /// Finished before this process started: the files may have it already.
+    pub found: bool,
 }
 
 impl Finished {
@@ -280,7 +282,7 @@ impl Ledger {
         self.note(id, copy);
         let cdr = Arc::new(Cdr::new(&parties, &stop));
         let (parties, stop) = (Box::new(parties), Box::new(stop));
-        Applied::Finished(Finished { id, cdr, copy, epoch: Some(origin.epoch), parties, stop })
+        Applied::Finished(Finished { id, cdr, copy, epoch: Some(origin.epoch), parties, stop, found: false })
     }
 }
 
