@@ -101,9 +101,8 @@ impl ClusterLab {
         let count = self.scene.nodes.len();
         let lives = |lab: &ClusterLab, node: &usize| lab.nodes[*node].host.is_some() && !lab.nodes[*node].paused;
         let any = |lab: &mut ClusterLab, role: Option<Role>| {
-            let all: Vec<usize> = (0..count)
-                .filter(|node| role.is_none_or(|role| lab.role(*node) == role) && lives(lab, node))
-                .collect();
+            let all: Vec<usize> =
+                (0..count).filter(|node| role.is_none_or(|role| lab.role(*node) == role) && lives(lab, node)).collect();
             if all.is_empty() { Vec::new() } else { vec![*lab.dice.pick(&all)] }
         };
         match target {
@@ -116,7 +115,9 @@ impl ClusterLab {
                 (0..count).filter(|node| self.scene.nodes[*node].chassis == chassis).collect()
             }
             Target::Node(id) => self.scene.place(fabric::NodeId(id)).into_iter().collect(),
-            Target::Chassis(number) => (0..count).filter(|node| self.scene.nodes[*node].chassis + 1 == number).collect(),
+            Target::Chassis(number) => {
+                (0..count).filter(|node| self.scene.nodes[*node].chassis + 1 == number).collect()
+            }
             Target::Country(number) => {
                 // A witness stands on neutral ground.
                 let chassis = self.scene.plan.topology.chassis;
@@ -184,10 +185,13 @@ impl ClusterLab {
                 (true, format!("{} and {}", self.scene.name(one), self.scene.name(other)))
             }
             FaultKind::Clog => {
+                let mut others = match strike.from {
+                    Some(from) => self.resolve(from),
+                    None => self.rest(nodes),
+                };
+                others.retain(|other| !nodes.contains(other));
                 for node in nodes {
-                    for other in self.rest(nodes) {
-                        applied.clogs.extend([(*node, other), (other, *node)]);
-                    }
+                    applied.clogs.extend(others.iter().flat_map(|other| [(*node, *other), (*other, *node)]));
                 }
                 applied.clogs.iter().for_each(|(from, to)| self.net.clog(*from, *to));
                 (!applied.clogs.is_empty(), format!("{} directions", applied.clogs.len()))
@@ -404,7 +408,9 @@ impl ClusterLab {
                 // Its peers have given it up.
                 for node in applied.nodes.clone() {
                     if self.nodes[node].paused {
-                        (0..self.nodes.len()).filter(|other| *other != node).for_each(|other| self.break_link(node, other));
+                        (0..self.nodes.len())
+                            .filter(|other| *other != node)
+                            .for_each(|other| self.break_link(node, other));
                     }
                 }
             }
