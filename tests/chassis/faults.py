@@ -32,7 +32,7 @@ class Menu:
         turn = sum(fault.turn_of == name for fault in self.done)
         fault = getattr(self, "do_" + name.replace("-", "_"))(turn)
         fault.turn_of = name
-        load.check(fault.sites_lost)
+        load.check(fault.sites_lost + self.lost_lately())
         fault.healed = time.time()
         self.done.append(fault)
         try:
@@ -44,6 +44,10 @@ class Menu:
         if fault.moves_pairs and epochs(before) == epochs(after):
             fault.inert = "no group has changed its owner"
         return fault
+
+    def lost_lately(self):
+        """Sites whose connections may have ended: they also do when an address goes home."""
+        return tuple(site for fault in self.done[-2:] for site in fault.sites_lost)
 
     def whole(self):
         wait("everything runs, and every group is at home with a full standby", WHOLE_S, self.plant.is_home_or_sent)

@@ -7,7 +7,7 @@ import legs
 OVER_MS_P99, OVER_MS_MAX = 500, 1000
 SLOW_S = 0.1  # a probe that takes longer than this was held up
 WINDOW_S = 4.0  # after a fault, in which held up probes count as its take-over
-TCP_GRACE_S = 1.0
+TCP_GRACE_S = 6.0
 
 
 class Verdict:
@@ -60,7 +60,9 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
     registrations = legs.registrations(load)
     for call in calls:
         call.judge(ended)
-        if call.fell_silent:
+        if call.faulty and call.leg.cut_off is not None:
+            excuse(call, faults)
+        if call.fell_silent and not call.excused:
             blame_fault(call, faults, load.shape)
     conflicts = [text for call in calls for text in call.conflicts()]
     borders = [fault.begun for fault in faults] + [ended + 1]
@@ -94,6 +96,13 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
     return verdict, calls
 
 
+def excuse(call, faults):
+    """Whose connection died with its balancer, or when its address went home, may have to try again."""
+    for fault in faults:
+        if call.site in fault.sites_lost and fault.begun <= call.leg.cut_off <= fault.whole + TCP_GRACE_S:
+            call.excused, call.faulty_at = True, max(fault.begun, call.begun)
+
+
 def blame_fault(call, faults, shape):
     """Who heard nothing more was hit by the first fault before its next message was due."""
     state = call.state(call.over)
@@ -113,7 +122,7 @@ def row(verdict, fault, after, calls, registrations, probes, balancers):
         if state == "over" or call.begun >= after:
             continue
         bad = bool(call.faulty) and at <= call.faulty_at < after
-        if bad and excused(fault, call):
+        if bad and call.excused:
             counts["excused"] += 1
             bad = False
         column = {"held": "held", "ending": "held", "ringing": "ringing"}.get(state, "tried")
@@ -148,11 +157,6 @@ def row(verdict, fault, after, calls, registrations, probes, balancers):
     return counts
 
 
-def excused(fault, call):
-    """Whose connection died with its balancer may have to try again."""
-    return call.transport == "t1" and call.site in fault.sites_lost
-
-
 def reasons(calls):
     counts = {}
     for call in calls:
@@ -176,7 +180,7 @@ def records(verdict, calls, cdrs, faults):
         was_answered = call.answered is not None
         if not was_answered and (call.rang is None or call.faulty):
             continue  # a failed attempt may or may not have got so far as to be recorded
-        if call.faulty and any(excused(fault, call) for fault in faults):
+        if call.excused:
             continue
         expected += 1
         own = by_call.get(call.call_id, [])

@@ -79,6 +79,7 @@ class Leg:
 
     def __init__(self, phone, messages):
         self.phone, self.messages = phone, messages
+        self.cut_off = None  # when the phone lost its connection, and with it everything
 
     def first(self, sent, method, status=0, cseq=None):
         """When the first such message passed, or None."""
@@ -98,9 +99,13 @@ class Leg:
 def legs(sipp, phone):
     found = {}
     for path in sipp.logs:
+        own = {}
         for message in Log(path).read():
-            found.setdefault(message.call_id, []).append(message)
-    return {call_id: Leg(phone, messages) for call_id, messages in found.items()}
+            own.setdefault(message.call_id, []).append(message)
+        for call_id, messages in own.items():
+            found[call_id] = Leg(phone, messages)
+            found[call_id].cut_off = sipp.deaths.get(path)
+    return found
 
 
 class Call:
@@ -118,6 +123,7 @@ class Call:
         self.over = leg.messages[-1].at
         self.faulty = ""  # what went wrong, and when
         self.faulty_at = None
+        self.excused = False
         self.fell_silent = False  # nothing wrong came, only nothing more
 
     def attach(self, leg):

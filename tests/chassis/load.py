@@ -34,6 +34,7 @@ class Sipp:
         self.folder, self.switch, self.arguments = folder, switch, arguments
         self.scenario = os.path.join(folder, f"{name}.xml")
         self.logs = []  # one of each start
+        self.deaths = {}  # when it ended with its connection, by the log of that start
         self.finished = False
         with open(self.scenario, "w") as file:
             file.write(xml)
@@ -160,6 +161,7 @@ class Load:
             if sipp.process.poll() is None or sipp.finished:
                 continue
             if sipp.transport == "t1" and any(f"{self.balancers[site]}:" in sipp.switch for site in sites_lost):
+                sipp.deaths[sipp.logs[-1]] = os.path.getmtime(sipp.errors if os.path.exists(sipp.errors) else sipp.logs[-1])
                 sipp.start()
             else:
                 raise RuntimeError(f"{sipp.name} has ended with {sipp.process.returncode}: {tail(sipp.errors)}")
