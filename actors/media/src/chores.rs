@@ -30,11 +30,10 @@ impl Site {
     /// Where the session of this generation of a call is opened: each of `anchors` has its share of the calls
     /// (rendezvous hashing), and every further generation goes to the next one. None: `own`.
     pub fn choose(own: Site, key: Key, generation: u16, anchors: &[u16]) -> Site {
-        let rank = |node: &u16| hash64(b"anchor of a call", &[&key.0.to_be_bytes(), &node.to_be_bytes()]);
-        let mut ranked: Vec<(u64, u16)> = anchors.iter().map(|node| (rank(node), *node)).collect();
-        ranked.sort_unstable();
-        match usize::from(generation).checked_rem(ranked.len()) {
-            Some(place) => Site(NodeId(ranked[place].1), 0),
+        let rank = |place: &usize| hash64(b"anchor of a call", &[&key.0.to_be_bytes(), &anchors[*place].to_be_bytes()]);
+        match (0..anchors.len()).min_by_key(rank) {
+            // Its neighbour comes next: the list says whose chassis does not fail together.
+            Some(first) => Site(NodeId(anchors[(first + usize::from(generation)) % anchors.len()]), 0),
             None => own,
         }
     }

@@ -30,7 +30,7 @@ pub struct Settings {
     /// Drop packets that come from another address than the learnt one. Default true.
     pub strict_source: bool,
     /// Balancer nodes whose anchors may be used; default none: this node's own. Which one is the first choice of a call
-    /// goes by its key, and the next one is tried when that fails.
+    /// goes by its key; when that fails the next one in this list is tried, so neighbours are to stand on different chassis.
     pub anchors: Vec<u16>,
     /// Internal networks that a description may name (media gateways on private addresses), `10.0.0.0/8`. Default none.
     pub internal_networks: Vec<NetworkText>,
