@@ -397,7 +397,8 @@ impl ClusterLab {
     pub(super) fn order(&mut self, place: usize, order: fabric::letters::cluster::Order) {
         let from = Address::Control(self.id(place));
         for director in switch::directors(&self.scene) {
-            let mail = Envelope::ask(from, Address::Director(director), fabric::Thread(1), Letter::Order(Box::new(order)));
+            let mail =
+                Envelope::ask(from, Address::Director(director), fabric::Thread(1), Letter::Order(Box::new(order)));
             self.visit(place, |host, now, doings| host.post(mail, now, doings));
         }
     }

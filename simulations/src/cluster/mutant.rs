@@ -88,7 +88,9 @@ impl Saboteur {
             (Parcel::Record(record), Mutant::TimersRestarted) => {
                 record.axis = Instant(record.axis.0.saturating_sub(20_000_000));
             }
-            (Parcel::Mail { mail, .. }, Mutant::EpochIgnored) if mail.from.slot().is_some() => mail.epoch = Epoch(1 << 40),
+            (Parcel::Mail { mail, .. }, Mutant::EpochIgnored) if mail.from.slot().is_some() => {
+                mail.epoch = Epoch(1 << 40)
+            }
             (Parcel::Mail { receipt, .. }, Mutant::MailForgotten) => *receipt = 0,
             (Parcel::Mail { mail, .. }, Mutant::MediaLeft) => {
                 if let Letter::RelayAsk(ask) = &mail.letter

@@ -10,7 +10,8 @@ use fabric::envelope::HOPS_MAX;
 use fabric::hash::FixedMap;
 use fabric::letter::undeliverable;
 use fabric::{
-    Address, Envelope, Epoch, Fault, FaultKind, Founder, Housing, Instant, Letter, Machine, NodeId, Now, Outbox, Parcel, Post,
+    Address, Envelope, Epoch, Fault, FaultKind, Founder, Housing, Instant, Letter, Machine, NodeId, Now, Outbox,
+    Parcel, Post,
 };
 use office::{Links, Office};
 

@@ -187,7 +187,8 @@ impl ClusterLab {
     /// A command of an anchor to its rtpengine.
     fn relay(&mut self, node: usize, envelope: &Envelope) {
         let Letter::RelaySend(number, bytes) = &envelope.letter else { return };
-        let Some(site) = envelope.to.node().and_then(|id| self.scene.place(id)).and_then(|place| self.scene.site_of(place))
+        let Some(site) =
+            envelope.to.node().and_then(|id| self.scene.place(id)).and_then(|place| self.scene.site_of(place))
         else {
             return;
         };

@@ -192,14 +192,7 @@ fn strikes(plan: &Plan, dice: &mut Dice) -> Vec<Strike> {
     strikes
 }
 
-fn script(
-    plan: &Plan,
-    seed: u64,
-    nodes: &[NodeSpec],
-    sites: &[usize],
-    healed_ms: u64,
-    dice: &mut Dice,
-) -> Script {
+fn script(plan: &Plan, seed: u64, nodes: &[NodeSpec], sites: &[usize], healed_ms: u64, dice: &mut Dice) -> Script {
     let (weather, work) = (&plan.weather, &plan.workload);
     let relays_fail = plan.faults.iter().any(|fault| {
         // A dead chassis takes its relay along.
@@ -234,8 +227,7 @@ fn script(
         let user = script.users.len();
         let two = dice.permille(work.second_phone_permille) && script.devices.len() + 2 <= work.phones;
         let country = user % plan.topology.countries;
-        let near: Vec<usize> =
-            (0..sites.len()).filter(|site| nodes[sites[*site]].country == country).collect();
+        let near: Vec<usize> = (0..sites.len()).filter(|site| nodes[sites[*site]].country == country).collect();
         let mut owned = Vec::new();
         for ordinal in 0..1 + usize::from(two) {
             owned.push(script.devices.len());

@@ -439,8 +439,15 @@ impl ClusterLab {
         if self.nodes[node].host.is_none() || self.nodes[node].paused {
             return;
         }
-        let text = String::from_utf8_lossy(&bytes).replacen("branch=z9hG4bK-", &format!("branch=z9hG4bK-thief{number}-"), 1);
-        let flow = Flow { transport: Transport::Udp, listener: 0, connection: 0, remote: thief(), ..self.street.flow(device, 0) };
+        let text =
+            String::from_utf8_lossy(&bytes).replacen("branch=z9hG4bK-", &format!("branch=z9hG4bK-thief{number}-"), 1);
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener: 0,
+            connection: 0,
+            remote: thief(),
+            ..self.street.flow(device, 0)
+        };
         let letter = Letter::Received(Received { flow, bytes: Bytes::from(text) });
         let mail = Envelope::new(Address::Flow(self.street.site_ids[site]), flow.balancer, letter);
         self.visit(node, |host, now, doings| host.post(mail, now, doings));

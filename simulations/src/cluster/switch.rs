@@ -131,8 +131,13 @@ fn settings(scene: &Scene, place: usize) -> RoleSettings {
         local,
     });
     let country = scene.nodes[place].country;
-    let near = scene.sites.iter().map(|site| &scene.nodes[*site]).filter(|site| site.country == country);
-    let near: Vec<u16> = near.map(|site| site.id.0).collect();
+    // Neighbours in this list stand on different chassis: what is tried next has not died together with the first choice.
+    let per_chassis = scene.plan.topology.balancers_per_chassis;
+    let near = scene.sites.iter().enumerate().filter(|(_, site)| scene.nodes[**site].country == country);
+    let mut near: Vec<(usize, u16)> =
+        near.map(|(number, site)| (number % per_chassis, scene.nodes[*site].id.0)).collect();
+    near.sort_unstable();
+    let near: Vec<u16> = near.into_iter().map(|(_, id)| id).collect();
     RoleSettings {
         balancer: balancer_settings(scene.site_of(place).unwrap_or(0)),
         registration: Arc::new(registration::Settings::default()),

@@ -213,7 +213,9 @@ impl ClusterLab {
                         invariant: number_of(0),
                         at_ms: facts.dialled_ms.unwrap_or(0),
                         attempt: Some(number),
-                        text: format!("the caller heard {heard}: neither answered, refused, cancelled nor its phone's fault"),
+                        text: format!(
+                            "the caller heard {heard}: neither answered, refused, cancelled nor its phone's fault"
+                        ),
                     });
                 }
             }
@@ -281,7 +283,7 @@ impl ClusterLab {
         }
         let (failed, most) = (outcome.counts.failed_by_switch as usize, must.failed_by_switch_max);
         if must.safety_only {
-            failures.retain(|failure| !LIVENESS.contains(&failure.invariant.as_str()));
+            failures.retain(|failure| !LIVENESS.contains(&failure.invariant.as_str()) && !is_unfinished(failure));
         } else if failed > most {
             fail(format!("{failed} calls failed by the switch, at most {most} may"));
         }
@@ -313,6 +315,11 @@ fn number_of(invariant: u8) -> String {
 const CALL_LOST: &[&str] = &["conservation", "I7", "I11", "I13", "I14", "I15"];
 
 /// What a run that is only about safety does not judge.
-const LIVENESS: &[&str] = &["conservation", "I7", "I13", "I14", "I15", "I16", "I20"];
+const LIVENESS: &[&str] = &["conservation", "I7", "I13", "I14", "I15", "I16", "I19", "I20", "I30"];
+
+/// A call that nobody could end has no stop record: it lives until its session timer. Two of a record are wrong even then.
+fn is_unfinished(failure: &Failure) -> bool {
+    failure.invariant == "I23" && !failure.text.contains(" 2 ") && !failure.text.contains("no call")
+}
 
 const LADDERS_MAX: usize = 5;

@@ -9,8 +9,7 @@ use std::time::Instant;
 use simulations::cluster::outcome::{Counts, Outcome};
 use simulations::cluster::{self, Mutant, Plan};
 
-pub const USAGE: &str =
-    "lab cluster PLAN [--seeds N] [--from SEED] [--seed SEED] [--mutant NAME] [--threads N] [--show N] [--ladder] [--json]";
+pub const USAGE: &str = "lab cluster PLAN [--seeds N] [--from SEED] [--seed SEED] [--mutant NAME] [--threads N] [--show N] [--ladder] [--json]";
 
 struct Wanted {
     plan: Plan,
@@ -198,7 +197,10 @@ impl Total {
         for outcome in &self.kept {
             for failure in outcome.failures.iter().take(FAILURES_MAX) {
                 let attempt = failure.attempt.map_or(String::new(), |attempt| format!(" attempt {attempt}"));
-                println!("seed {} {}{attempt} at {} ms: {}", outcome.seed, failure.invariant, failure.at_ms, failure.text);
+                println!(
+                    "seed {} {}{attempt} at {} ms: {}",
+                    outcome.seed, failure.invariant, failure.at_ms, failure.text
+                );
             }
             if wanted.ladder {
                 for moment in &outcome.timeline {

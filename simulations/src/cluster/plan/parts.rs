@@ -208,6 +208,13 @@ pub struct Must {
 
 impl Default for Must {
     fn default() -> Must {
-        Must { failed_by_switch_max: 0, safety_only: false, takeover_ms_max: 1_000, happen: Vec::new(), faults_min: 0, calls_min: 1 }
+        Must {
+            failed_by_switch_max: 0,
+            safety_only: false,
+            takeover_ms_max: 1_000,
+            happen: Vec::new(),
+            faults_min: 0,
+            calls_min: 1,
+        }
     }
 }
