@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use fabric::letters::flow::{Flow, SipOut, Transport};
 use fabric::{Address, Home, Key, LegToken, Letter, Now, Outbox, Thread};
-use sip::Message;
+use sip::{Limits, Message};
 
 /// Time and outbox of one `handle` or `wake`.
 pub(crate) struct Desk<'a> {
@@ -19,6 +19,8 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     /// Sends a SIP message; a transport failure comes back on `thread` unless it is `NONE`.
     pub fn send(&mut self, message: Message, flow: Flow, thread: Thread) {
+        let changed = fabric::mutant!(BranchFromTime) && self.now.unix_ms / 1_000 % 2 == 1;
+        let message = if changed { with_another_branch(message) } else { message };
         let letter = Letter::SipOut(Box::new(SipOut { message, flow, key: self.identity.key }));
         self.out.ask(flow.balancer, thread, letter);
     }
@@ -97,6 +99,14 @@ impl Identity {
     pub fn media(&self) -> Address {
         Address::Media(self.key)
     }
+}
+
+/// What the mutant makes of a request.
+fn with_another_branch(message: Message) -> Message {
+    let text = String::from_utf8_lossy(message.bytes()).replacen(";rport", "0;rport", 1);
+    let is_request = message.view().status().is_none();
+    let changed = is_request.then(|| Message::parse(text.into(), &Limits::default()).ok()).flatten();
+    changed.unwrap_or(message)
 }
 
 fn counter(attempt: u32, leg: u16) -> u64 {

@@ -19,8 +19,8 @@ pub enum Mutant {
     TombstoneForgotten,
     /// A record gets a new identity whenever its call has moved.
     RecordDoubled,
-    /// A call that has moved writes other branches.
-    BranchChanged,
+    /// Branches depend on the moment.
+    BranchFromTime,
     /// A node acts after its lease has run out.
     LeaseIgnored,
     /// What was held for a dead owner is not sent to the next one.
@@ -49,7 +49,7 @@ impl Mutant {
         Mutant::OrphansAnswered,
         Mutant::TombstoneForgotten,
         Mutant::RecordDoubled,
-        Mutant::BranchChanged,
+        Mutant::BranchFromTime,
         Mutant::LeaseIgnored,
         Mutant::HeldForgotten,
         Mutant::CounterLeaked,
@@ -70,7 +70,7 @@ impl Mutant {
             Mutant::OrphansAnswered => "orphans-answered",
             Mutant::TombstoneForgotten => "tombstone-forgotten",
             Mutant::RecordDoubled => "record-doubled",
-            Mutant::BranchChanged => "branch-changed",
+            Mutant::BranchFromTime => "branch-from-time",
             Mutant::LeaseIgnored => "lease-ignored",
             Mutant::HeldForgotten => "held-forgotten",
             Mutant::CounterLeaked => "counter-leaked",
