@@ -13,9 +13,10 @@ TCP_GRACE_S = 6.0
 class Verdict:
     def __init__(self):
         self.rows, self.problems, self.notes, self.takeovers = [], [], [], []
+        self.limits = []  # what is promised and known not to hold yet
 
-    def blame(self, text):
-        self.problems.append(text)
+    def blame(self, text, known=False):
+        (self.limits if known else self.problems).append(text)
 
     @property
     def good(self):
@@ -36,6 +37,12 @@ def read_probes(path):
             if len(words) == 4:
                 found.append((float(words[0]), words[1], None if words[2] == "-" else float(words[2]), words[3]))
     return sorted(found)
+
+
+def longest(probes, at, until):
+    """Of several outages one after the other: the longest wait for an answer, and how many questions were never answered."""
+    mine = [took for sent, _, took, _ in probes if at <= sent < until]
+    return max((took for took in mine if took is not None), default=0.0), sum(took is None for took in mine)
 
 
 def takeover(probes, at, until):
@@ -79,8 +86,10 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
     if strays:
         verdict.blame(f"{len(strays)} phones were called by nobody: {strays[0].ladder()[:4]}")
     if relays_left:
-        verdict.blame(f"{relays_left} rtpengine sessions left")
-    verdict.notes.append(f"rtpengine sessions left {relays_left}")
+        whose = {id_.partition("-")[0]: copies[0] for id_, copies in cdrs.items()}
+        told = [(node, id_, whose.get(id_.partition("-")[0], {}).get("call_id", "?")) for node, id_ in relays_left]
+        verdict.blame(f"{len(relays_left)} rtpengine sessions left: {told[:6]}")
+    verdict.notes.append(f"rtpengine sessions left {len(relays_left)}")
     began = {user for _, user, wrong in registrations if not wrong}
     wanted = {user for user in registered["wanted"] if user[0] != "r" or user in began}
     missing = sorted(wanted - set(registered["found"]))
@@ -133,22 +142,22 @@ def row(verdict, fault, after, calls, registrations, probes, balancers):
     for column, what in (("held", "held calls"), ("ringing", "ringing calls"), ("tried", "attempts")):
         if counts[f"{column}_bad"]:
             own = [call for state, call in bad_calls if {"held": "held", "ending": "held", "ringing": "ringing"}.get(state, "tried") == column]
-            verdict.blame(f"{fault.name}: {counts[f'{column}_bad']} {what} failed: {reasons(own)}")
+            verdict.blame(f"{fault.name}: {counts[f'{column}_bad']} {what} failed: {reasons(own)}", fault.divides and column == "tried")
     mine = [entry for entry in registrations if at <= entry[0] < after]
     lost = [entry for entry in mine if entry[2]]
     counts["registrations"], counts["registrations_bad"] = len(mine), len(lost)
     if lost:
-        verdict.blame(f"{fault.name}: {len(lost)} registrations failed: {lost[:3]}")
-    surviving = [address for site, address in enumerate(balancers) if site not in fault.sites_lost]
+        verdict.blame(f"{fault.name}: {len(lost)} registrations failed: {lost[:3]}", fault.divides)
+    surviving = [address for site, address in enumerate(balancers) if site not in fault.sites_lost or fault.several]
     through = [probe for probe in probes if probe[1] in surviving]
-    seconds, unanswered = takeover(through, at, after)
+    seconds, unanswered = longest(probes, at, fault.whole) if fault.several else takeover(through, at, after)
     counts["takeover_ms"], counts["probes_lost"] = seconds * 1000, unanswered
     refused = [status for sent, _, took, status in through if at <= sent < after and took is not None and status != "407"]
     if refused:
-        verdict.blame(f"{fault.name}: probes were answered {sorted(set(refused))}, {len(refused)} times")
+        verdict.blame(f"{fault.name}: probes were answered {sorted(set(refused))}, {len(refused)} times", fault.divides)
     if fault.moves_pairs:
         verdict.takeovers.append(seconds)
-    lost_sites = [probe for probe in probes if probe[1] not in surviving]
+    lost_sites = [probe for probe in probes if probe[1] not in surviving and not fault.several]
     if lost_sites:
         counts["address_ms"] = takeover(lost_sites, at, after)[0] * 1000
         verdict.takeovers.append(counts["address_ms"] / 1000)
@@ -195,7 +204,9 @@ def records(verdict, calls, cdrs, faults):
             doubled.append(call.call_id)
         record = copies[0]
         if was_answered and call.bye is not None and not call.faulty:
-            least, most = call.bye - call.answered - 1.0, call.over - call.answered + 1.0
+            # The phones need not agree: an answer may be on its way for long while the switch is cut apart.
+            said = next((leg.first(True, "INVITE", 200) for leg in call.callees), None) or call.answered
+            least, most = call.bye - call.answered - 1.0, call.over - said + 1.0
             if not least <= (record["duration_ms"] or 0) / 1000 <= most:
                 wrong.append((call.call_id, record["duration_ms"], round(call.bye - call.answered, 3)))
             elif record["call_status"] != "ok":

@@ -96,7 +96,7 @@ class Scenario:
         contact = "Contact: <sip:callee@[local_ip]:[local_port];transport=[transport]>\n"
         # The first response carries the route set back (RFC 3261 12.1.1).
         record = "[last_Record-Route:]\n" if to_invite and not self.confirmed else ""
-        self.send(f"SIP/2.0 {status} {REASONS[status]}\n{record}{head}{contact}", options, to_invite and status == "200")
+        self.send(f"SIP/2.0 {status} {REASONS[status]}\n{record}{head}{contact}", options, to_invite and int(status) >= 200)
 
     def expect(self, what, options):
         optional = ' optional="true"' if what.endswith("?") else ""

@@ -206,12 +206,14 @@ class Call:
                 if message.sent:
                     continue
                 if message.status >= 200:
-                    finals.setdefault((message.cseq, message.method), set()).add(message.status)
+                    finals.setdefault((message.cseq, message.method), []).append(message.status)
                 if 100 < message.status < 300 and message.method == "INVITE" and message.to_tag:
                     tags.setdefault(message.cseq, set()).add(message.to_tag)
                 if message.status == 0 and message.method != "ACK":
                     requests.setdefault((message.cseq, message.method), set()).add(message.branch)
-            found += [f"{leg.phone}: {sorted(s)} to one {key[1]}" for key, s in finals.items() if len(s) > 1]
+            # A copy that comes after its transaction has ended is told so; who was told 200 before hears nobody else.
+            found += [f"{leg.phone}: {sorted(set(s))} to one {key[1]}" for key, s in finals.items()
+                      if len(set(s)) > 1 and not (s[0] < 300 and all(later in (s[0], 481) for later in s))]
             found += [f"{leg.phone}: {len(s)} tags to one INVITE" for s in tags.values() if len(s) > 1]
             found += [f"{leg.phone}: one {key[1]} on {len(s)} branches" for key, s in requests.items() if len(s) > 1]
             byes = [key for key in requests if key[1] == "BYE"]

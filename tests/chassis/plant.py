@@ -223,7 +223,7 @@ class Plant:
             try:
                 calls = node.ask("/calls", timeout=5)["calls"]
                 for call in calls:
-                    if call["from"].removeprefix("sip:").startswith("kt") and call["state"] != "ended":
+                    if "sip:kt" in call["from"] and call["state"] != "ended":
                         node.ask(f"/calls/{call['key']}/hangup", timeout=5, verb="POST", body={})
             except (OSError, ValueError, KeyError, http.client.HTTPException):
                 continue  # a node without calls
@@ -232,7 +232,7 @@ class Plant:
         """Sessions that rtpengine still has, once they had a while to end."""
         until = time.time() + seconds
         while True:
-            left = sum(relay.sessions() for relay in self.relays.values())
+            left = [(node, id_) for node, relay in self.relays.items() for id_ in relay.session_ids()]
             if not left or time.time() > until:
                 return left
             time.sleep(0.2)
