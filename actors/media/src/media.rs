@@ -263,9 +263,9 @@ impl Media {
                 self.legs.keep(job.ask);
                 answer(job.sender, *done(MediaDone::Sdp(relayed.sdp)), out);
             }
-            MediaAsk::Answer { from_leg, to_leg, .. } => {
+            MediaAsk::Answer { .. } => {
+                // The offer stays until the next one: an answer in a 183 comes again in the 2xx, perhaps to another relay.
                 self.answered = true;
-                self.legs.take(to_leg, from_leg);
                 self.legs.shrink();
                 answer(job.sender, *done(MediaDone::Sdp(relayed.sdp)), out);
             }

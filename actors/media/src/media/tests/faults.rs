@@ -74,8 +74,8 @@ fn a_relay_lost_between_offer_and_answer() {
     b.ask(offer(0, 1));
     b.done(2);
     b.ask(reply(1, 0));
-    assert_eq!(b.fault(Timeout), ["2 Timeout test", "m2 Delete/0 >all"]);
-    assert_eq!(b.ask(reply(1, 0)), ["3 Unanchored"]);
+    // Another relay hears the offer once more, and then the answer.
+    assert_eq!(b.fault(Timeout), ["any Offer/1 t0>t1", "m2 Delete/0 >all"]);
     // A refused answer loses nothing.
     let mut b = bench();
     b.ask(offer(0, 1));
