@@ -88,7 +88,9 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
     if relays_left:
         whose = {id_.partition("-")[0]: copies[0] for id_, copies in cdrs.items()}
         told = [(node, id_, whose.get(id_.partition("-")[0], {}).get("call_id", "?")) for node, id_ in relays_left]
-        verdict.blame(f"{len(relays_left)} rtpengine sessions left: {told[:6]}")
+        # An offer that was asked for across a cut may have opened a session of which nobody heard.
+        unheard = any(fault.divides for fault in faults) and all(call_id == "?" for _, _, call_id in told)
+        verdict.blame(f"{len(relays_left)} rtpengine sessions left: {told[:6]}", unheard)
     verdict.notes.append(f"rtpengine sessions left {len(relays_left)}")
     began = {user for _, user, wrong in registrations if not wrong}
     wanted = {user for user in registered["wanted"] if user[0] != "r" or user in began}
