@@ -101,8 +101,17 @@ impl Lodger {
         self.fresh = over;
         let Stir { asked, answered, receipts, .. } = *stir;
         let axis = self.shifted(now).instant;
-        let step =
-            Step { address: self.address, axis, parts, gone: over, asked, answered, effects: Vec::new(), receipts };
+        let step = Step {
+            address: self.address,
+            axis,
+            parts,
+            gone: over,
+            asked,
+            answered,
+            effects: Vec::new(),
+            left: Vec::new(),
+            receipts,
+        };
         let waits = |thread| self.machine.waits_for(thread);
         match self.office.step(self.epoch, step, mail, &waits, now) {
             Some(leaving) => leaving.into_iter().for_each(|mail| out.put(mail)),

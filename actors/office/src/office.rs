@@ -271,10 +271,14 @@ impl Office {
         let mut leaving = Vec::new();
         for letter in mail {
             let inside = inner.group_of(letter.to) == Some(group) && !letter.letter.is_harmless();
-            match inside || letter.letter.is_harmless() {
-                true => leaving.push(letter),
-                false => step.effects.push(letter),
+            if !inside && !letter.letter.is_harmless() {
+                step.effects.push(letter);
+                continue;
             }
+            if inside && letter.thread == Thread::NONE {
+                step.left.push(letter.clone());
+            }
+            leaving.push(letter);
         }
         let may_act = self.may_act(&inner, now.instant);
         let Some(Seat::Active(primary)) = inner.seats.get_mut(&group) else { return None };

@@ -22,6 +22,8 @@ pub(crate) struct Step {
     pub answered: Vec<Thread>,
     /// Letters for others than actors of the group.
     pub effects: Vec<Envelope>,
+    /// Letters for actors of the group that nobody asks for again: they have left, but perhaps not arrived when this node dies.
+    pub left: Vec<Envelope>,
     pub receipts: Vec<u64>,
 }
 
@@ -228,7 +230,7 @@ impl Primary {
 
     /// Takes a step: records it, and holds its effects while a follower is to have it first.
     pub fn step(&mut self, step: Step, now: Instant, may_act: bool, send: Send<'_>) -> Released {
-        let Step { address, axis, mut parts, mut gone, asked, answered, effects, receipts } = step;
+        let Step { address, axis, mut parts, mut gone, asked, answered, effects, left, receipts } = step;
         if parts.iter().any(|part| part.value.as_ref().is_some_and(|value| value.len() > PART_BYTES_MAX)) {
             // One machine that has been fed too much goes without a replica; it must not break the link for all others.
             warn!(kind = address.kind(), "state too large for a replica");
@@ -254,7 +256,8 @@ impl Primary {
             image.note(&asked, &answered);
         }
         // What changes nothing needs no record of its own: its effects wait for what came before.
-        if changed || !effects.is_empty() {
+        if changed || !effects.is_empty() || !left.is_empty() {
+            let reposted: Vec<Envelope> = effects.iter().chain(&left).cloned().collect();
             let (mut asked, mut answered) = (Some(asked), Some(answered));
             let mut pieces = patch::pieces(folded, &patches).into_iter().peekable();
             // What a step changes is in force with its last piece.
@@ -275,13 +278,13 @@ impl Primary {
                     gone: gone && last,
                     asked: asked.take_if(|_| last).unwrap_or_default(),
                     answered: answered.take_if(|_| last).unwrap_or_default(),
-                    effects: if last { effects.clone() } else { Vec::new() },
+                    effects: if last { reposted.clone() } else { Vec::new() },
                     released: self.released,
                 };
                 self.send_record(record, send);
             }
         }
-        if !effects.is_empty() || !receipts.is_empty() {
+        if !effects.is_empty() || !left.is_empty() || !receipts.is_empty() {
             self.held.push_back(Held { number: self.number, since: now, effects, receipts });
         }
         self.release(may_act)
