@@ -39,6 +39,10 @@ impl Office {
             Parcel::Receipt(receipts) => receipts.into_iter().for_each(|receipt| inner.outgoing.received(receipt)),
             Parcel::FillStart { group, epoch } => {
                 if self.is_follower(inner, group, epoch) {
+                    // The next owner may be faster than the table that names it.
+                    if matches!(inner.seats.get(&group), Some(Seat::Active(_))) {
+                        self.resign(inner, group);
+                    }
                     let backup = match inner.seats.remove(&group) {
                         Some(Seat::Backup(backup)) => backup.again(epoch, from),
                         _ => Backup::new(epoch, from),

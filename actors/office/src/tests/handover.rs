@@ -58,3 +58,17 @@ fn a_group_is_divided_where_it_stands() {
     assert_eq!(net.seen_by(B, high), "high,more,there");
     assert_eq!(net.seen_by(A, call(1)), "low,here");
 }
+
+#[test]
+fn machines_end_when_the_next_owner_is_faster_than_the_table() {
+    let (mut net, table) = protected();
+    net.say(call(1), "one");
+    assert_eq!(net.nodes[&A].rooms.len(), 1);
+    let table = moved(&table, true);
+    net.tell(B, &table);
+    net.run();
+    assert!(net.nodes[&A].rooms.is_empty(), "they would stand there for ever");
+    net.table(&table);
+    net.say(call(1), "two");
+    assert_eq!(net.seen_by(B, call(1)), "one,two");
+}
