@@ -249,8 +249,13 @@ fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
     if account.end_ms < account.start_ms {
         book.fail(23, end, attempt, "the end is before the start");
     }
-    // Of several phones that answered, the first one is in the call.
-    let parties = facts.winner.into_iter().chain([script.caller]);
+    // Of several phones that answered, the first one is in the call; of those that did so at once, the one that was not
+    // sent away.
+    let first_ms = facts.winner.and_then(|device| facts.ok_from_callee.get(&device)).copied().unwrap_or_default();
+    let at_once = facts.ok_from_callee.iter().filter(|(_, at)| at.abs_diff(first_ms) <= AT_ONCE_MS);
+    let winner =
+        at_once.map(|(device, _)| *device).max_by_key(|device| facts.byes.get(device).copied().unwrap_or(u64::MAX));
+    let parties = winner.or(facts.winner).into_iter().chain([script.caller]);
     let ended = parties.filter_map(|device| facts.byes.get(&device).copied()).min();
     // Who has lost its stream heard of the answer later than the switch.
     let heard = !book.was_away(attempt);
@@ -262,6 +267,9 @@ fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
         }
     }
 }
+
+/// Answers closer to each other than this may pass the switch in either order, milliseconds.
+const AT_ONCE_MS: u64 = 100;
 
 /// Records of calls that nobody made.
 fn strangers(book: &mut Book) {

@@ -11,7 +11,7 @@ pub struct Settings {
     pub beat_ms: u32,
     /// Length of the lease that a beat may earn, milliseconds; default 300; the directors must be told the same.
     pub lease_ms: u32,
-    /// How long mail for another node is kept and offered to the next owner, milliseconds; default 2000.
+    /// How long mail for another node is kept and offered to the next owner, milliseconds; default 10000: a client over a stream waits for 32 s.
     pub hold_ms: u32,
     /// Letters for other nodes kept at a time, count; default 50000. Beyond it the oldest are given up and counted.
     pub mail_max: usize,
@@ -36,7 +36,7 @@ impl Default for Settings {
         Settings {
             beat_ms: 50,
             lease_ms: 300,
-            hold_ms: 2_000,
+            hold_ms: 10_000,
             mail_max: 50_000,
             unprotected_ms: 450,
             defer_ms: 20,
