@@ -178,6 +178,12 @@ impl Call {
                     }
                 }
                 Up::Failed { role: Role::Bye { pair, end }, .. } => self.on_bye_done(pair, end),
+                Up::Response { role: Role::Farewell { pair, end }, message, .. } => {
+                    if message.status().is_some_and(|status| status.is_final()) {
+                        self.say_bye(pair, end, desk);
+                    }
+                }
+                Up::Failed { role: Role::Farewell { pair, end }, .. } => self.say_bye(pair, end, desk),
                 Up::Response { tx, role: Role::Transfer, message } => self.on_transfer_response(tx, message, desk),
                 Up::Failed { role: Role::Transfer, status } => self.on_transfer_failed(status, desk),
                 Up::Ack { message } => self.on_ack(message, desk),

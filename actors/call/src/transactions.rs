@@ -33,6 +33,8 @@ pub(crate) enum Role {
     Transfer,
     /// Nobody waits for its outcome.
     Own,
+    /// The NOTIFY that a transfer is done: the BYE to this end of a pair follows its outcome.
+    Farewell { pair: u16, end: crate::pair::Which },
 }
 
 /// What a transaction has to say.

@@ -150,7 +150,7 @@ impl Call {
         };
         let Some(target) = target else { return };
         self.send_ack(target, Which::Callee, &sdp, desk);
-        self.notify(Status::OK, desk);
+        let told = self.notify(Status::OK, desk);
         let Some(place) = self.pairs.iter().position(|pair| pair.id == target) else { return };
         let mut joined = self.pairs.swap_remove(place);
         let Some(old) = self.pair_mut(old_id) else { return };
@@ -166,7 +166,10 @@ impl Call {
         self.start_record(id, target, desk);
         self.transfer = None;
         self.clear(id, desk);
-        self.say_bye(old_id, by, desk);
+        // A BYE beside the NOTIFY could overtake it, and the NOTIFY would be too old for the phone (RFC 3261 12.2.2).
+        if !told {
+            self.say_bye(old_id, by, desk);
+        }
     }
 
     pub(crate) fn on_transfer_failed(&mut self, status: Status, desk: &mut Desk<'_>) {
@@ -210,14 +213,16 @@ impl Call {
         false
     }
 
-    /// Tells the transferring party how it goes (RFC 3515 2.4.5).
-    fn notify(&mut self, status: Status, desk: &mut Desk<'_>) {
+    /// Tells the transferring party how it goes (RFC 3515 2.4.5); false when it has hung up.
+    fn notify(&mut self, status: Status, desk: &mut Desk<'_>) -> bool {
         let identity = self.identity;
-        let Some(transfer) = &self.transfer else { return };
+        let Some(transfer) = &self.transfer else { return false };
         let (id, by) = (transfer.pair, transfer.by);
-        let Some(end) = self.pairs.iter_mut().find(|pair| pair.id == id).map(|pair| pair.end_mut(by)) else { return };
+        let Some(end) = self.pairs.iter_mut().find(|pair| pair.id == id).map(|pair| pair.end_mut(by)) else {
+            return false;
+        };
         if end.bye != Bye::No {
-            return;
+            return false;
         }
         let (tx, via) = self.transactions.reserve(&identity, end.leg, &end.flow);
         let contact = identity.contact(end.leg, &end.flow);
@@ -230,7 +235,9 @@ impl Call {
             .body(b"message/sipfrag;version=2.0", &sipfrag(status))
             .build();
         let (leg, flow) = (end.leg, end.flow);
-        self.transactions.launch(tx, leg, flow, Role::Own, notify, desk);
+        let role = if status.is_success() { Role::Farewell { pair: id, end: by } } else { Role::Own };
+        self.transactions.launch(tx, leg, flow, role, notify, desk);
+        true
     }
 }
 

@@ -56,7 +56,14 @@ fn the_callee_transfers_the_caller() {
          carol < ACK [alice2/0-2]
          bob < NOTIFY
          records < stop CalleeHangup
-         records < start 4311002 to carol
+         records < start 4311002 to carol",
+    );
+    // Side by side the BYE could overtake the NOTIFY.
+    let done = stage.last("bob");
+    assert_eq!(done.view().body(), b"SIP/2.0 200 OK\r\n");
+    stage.send("bob", &bob.reply(&done, 200, "", ""));
+    stage.expect(
+        "bob > 200 NOTIFY
          bob < BYE",
     );
     let bye = stage.last("bob");
@@ -74,6 +81,20 @@ fn the_callee_transfers_the_caller() {
          media < end
          records < stop CalleeHangup",
     );
+}
+
+#[test]
+fn who_never_answers_the_last_notify_is_let_go_in_the_end() {
+    let Talk { mut stage, alice, mut bob, mut bobs, .. } = talk();
+    let carol = Phone::new("carol");
+    stage.send("bob", &bob.inside_with(&mut bobs, Method::Refer, "", &TO_CAROL));
+    let at_carol = stage.last("carol");
+    stage.send("carol", &carol.reply(&at_carol, 200, "c1", &sdp("carol")));
+    let at_alice = stage.last("alice");
+    stage.send("alice", &alice.reply(&at_alice, 200, "", &sdp("alice2")));
+    assert_eq!(stage.last("bob").method(), Method::Notify);
+    stage.pass(Duration::from_secs(33));
+    assert_eq!(stage.last("bob").method(), Method::Bye);
 }
 
 #[test]
