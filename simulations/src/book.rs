@@ -43,6 +43,11 @@ pub struct Facts {
     pub caller: Option<(u64, Option<u64>)>,
     pub callees: BTreeMap<usize, (u64, Option<u64>)>,
     pub hung_up: Vec<(u64, Side)>,
+    /// When a phone forgot the call instead of hanging up.
+    pub dropped_ms: Option<u64>,
+    /// When a phone sent a REFER, and how it was told that the transfer ended.
+    pub referred_ms: Option<u64>,
+    pub refer_status: Option<u16>,
     /// At the edge of the switch.
     pub ok_to_caller_ms: Option<u64>,
     pub ok_from_callee: BTreeMap<usize, u64>,
@@ -110,8 +115,12 @@ pub struct Book {
     pub rebooted: BTreeMap<usize, u64>,
     /// When the streams of devices broke, milliseconds.
     pub broken_streams: BTreeMap<usize, Vec<u64>>,
+    /// Devices whose NAT box forgot them, from and until they registered anew, milliseconds.
+    pub forgotten: BTreeMap<usize, Vec<(u64, u64)>>,
     /// How long a message may be under way inside the switch, milliseconds: what crosses it there is nobody's mistake.
     pub transit_ms: u64,
+    /// How wrong the clocks of nodes may run, thousandths, where that is more than a promise allows for.
+    pub drift_permille: u64,
     pub(crate) calls: FixedMap<Vec<u8>, usize>,
     pub(crate) served: FixedMap<Transaction, Served>,
     pub(crate) asked: FixedMap<Transaction, Asked>,
@@ -176,7 +185,9 @@ impl Book {
             bound: vec![Bound::default(); plan.devices.len()],
             rebooted: BTreeMap::new(),
             broken_streams: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             transit_ms: 0,
+            drift_permille: 0,
             calls: FixedMap::default(),
             served: FixedMap::default(),
             asked: FixedMap::default(),
@@ -218,6 +229,9 @@ impl Book {
             Note::Binding => self.bound[device].pending = true,
             Note::Bound { until_ms, contacts } => {
                 self.bound[device] = Bound { until_ms, ever: true, pending: false, unsure: false };
+                if let Some((_, until)) = self.forgotten.get_mut(&device).and_then(|all| all.last_mut()) {
+                    *until = now_ms.min(*until);
+                }
                 if contacts > CONTACTS_MAX {
                     self.fail(18, now_ms, None, format!("{contacts} contacts in a 200"));
                 }
@@ -245,6 +259,9 @@ impl Book {
             Note::Up { attempt, side } => self.facts[attempt].up(device, side, now_ms),
             Note::Down { attempt, side } => self.facts[attempt].down(device, side, now_ms),
             Note::HungUp { attempt, side } => self.facts[attempt].hung_up.push((now_ms, side)),
+            Note::Dropped { attempt } => self.facts[attempt].dropped_ms = Some(now_ms),
+            Note::Referred { attempt } => self.facts[attempt].referred_ms = Some(now_ms),
+            Note::ReferDone { attempt, status } => self.facts[attempt].refer_status = Some(status),
             Note::TimedOut { method, branch, attempt } => self.timed_out(now_ms, device, method, branch, attempt),
             Note::NoAck { attempt } => {
                 if let Some(attempt) = attempt {
@@ -327,7 +344,11 @@ impl Book {
     /// Whether somebody has hung up, or a phone of this call may not know it any more.
     pub(crate) fn is_ending(&self, attempt: Option<usize>) -> bool {
         let Some(facts) = attempt.map(|attempt| &self.facts[attempt]) else { return true };
-        !facts.hung_up.is_empty() || !facts.byes.is_empty() || self.was_away(attempt)
+        !facts.hung_up.is_empty()
+            || !facts.byes.is_empty()
+            || facts.dropped_ms.is_some()
+            || facts.referred_ms.is_some()
+            || self.was_away(attempt)
     }
 
     /// Whether a phone of this attempt was cut off, silent or restarted.
@@ -344,6 +365,7 @@ impl Book {
             plan.silent_from_ms.is_some()
                 || plan.reboot_at_ms.is_some()
                 || self.plan.climate.cuts.iter().any(|(cut, _, _)| *cut == plan.public)
+                || self.forgotten.get(&device).is_some_and(|times| times.iter().any(|(_, until)| *until >= since))
                 || self.broken_streams.get(&device).is_some_and(|times| times.iter().any(|at| *at + 2_000 >= since))
         })
     }
@@ -352,6 +374,12 @@ impl Book {
     pub fn stream_broke(&mut self, now_ms: u64, device: usize) {
         self.broken_streams.entry(device).or_default().push(now_ms);
         self.bound[device].unsure = true;
+    }
+
+    /// The NAT box of a phone has forgotten it: nobody can reach it until it has registered anew.
+    pub fn box_forgot(&mut self, now_ms: u64, device: usize) {
+        self.forgotten.entry(device).or_default().push((now_ms, u64::MAX));
+        self.stream_broke(now_ms, device);
     }
 
     /// A record was written.

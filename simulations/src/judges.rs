@@ -26,12 +26,16 @@ pub fn finish(book: &mut Book, remains: &Remains) {
     for number in 0..book.facts.len() {
         let facts = book.facts[number].clone();
         let script = book.plan.attempts[number].clone();
+        if script.by_transfer {
+            connected(book, &script, &facts);
+        }
         if facts.dialled_ms.is_none() || facts.killed {
             continue;
         }
         conservation(book, &script, &facts);
         if !script.page {
             ended(book, &script, &facts);
+            told(book, &script, &facts);
             records(book, &script, &facts);
         }
     }
@@ -114,6 +118,25 @@ fn may_answer(script: &Attempt) -> bool {
     matches!(script.callee, Callee::User(_)) && (script.page || script.reply == Reply::Answer)
 }
 
+/// I13: who was called by a transfer does not talk on for ever.
+fn connected(book: &mut Book, script: &Attempt, facts: &Facts) {
+    let (end, attempt) = (book.plan.end_ms, Some(script.number));
+    let stays = facts.callees.iter().find(|(_, (_, until))| until.is_none()).map(|(device, _)| *device);
+    if let Some(device) = stays.filter(|_| !book.was_away(attempt)) {
+        book.fail(13, end, attempt, format!("device {device} is still connected by a transfer at the end"));
+    }
+}
+
+/// I14: who asked for a transfer is told how it ended, unless the call ended before.
+fn told(book: &mut Book, script: &Attempt, facts: &Facts) {
+    let attempt = Some(script.number);
+    let Some(asked) = facts.referred_ms.filter(|_| facts.refer_status.is_none()) else { return };
+    let excused = !facts.hung_up.is_empty() || !facts.timed_out.is_empty() || book.was_away(attempt);
+    if !excused {
+        book.fail(14, book.plan.end_ms, attempt, format!("a REFER at {asked} ms, and no word how it ended"));
+    }
+}
+
 /// The one right end of an attempt, where there is one.
 fn must_end_with(plan: &Plan, script: &Attempt, facts: &Facts) -> Option<u16> {
     let user = match script.callee {
@@ -190,6 +213,7 @@ fn ended(book: &mut Book, script: &Attempt, facts: &Facts) {
     two_in_a_call(book, script, facts, away);
     // I15: who ended it? If no phone did, it was the switch, and then not before its time.
     let phones = facts.hung_up.iter().map(|(at, _)| *at).min();
+    let phones = phones.into_iter().chain(facts.dropped_ms).chain(facts.referred_ms).min();
     if phones.is_none_or(|at| at > down) && !away && facts.timed_out.is_empty() {
         let talked = down - facts.ok_to_caller_ms.unwrap_or(up);
         let longest = u64::from(plan.length_max_s) * 1_000;
@@ -226,7 +250,9 @@ fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
     let (starts, stops, attempts) =
         accounts.iter().fold((0, 0, 0), |sum, one| (sum.0 + one.starts, sum.1 + one.stops, sum.2 + one.attempts));
     let answered = facts.ok_to_caller_ms.is_some();
-    if answered && (starts, stops, attempts) != (1, 1, 0) {
+    // A transfer splits the record, or leaves one of the attempt that came to nothing.
+    let split = facts.referred_ms.is_some() && starts == stops && (1..=2).contains(&starts) && attempts <= 1;
+    if answered && (starts, stops, attempts) != (1, 1, 0) && !split {
         let what = format!("answered, with {starts} start, {stops} stop and {attempts} attempt records");
         return book.fail(23, end, attempt, what);
     }
@@ -258,10 +284,10 @@ fn records(book: &mut Book, script: &Attempt, facts: &Facts) {
     let parties = winner.or(facts.winner).into_iter().chain([script.caller]);
     let ended = parties.filter_map(|device| facts.byes.get(&device).copied()).min();
     // Who has lost its stream heard of the answer later than the switch.
-    let heard = !book.was_away(attempt);
+    let heard = !book.was_away(attempt) && facts.referred_ms.is_none();
     if let (Some(start), Some(stop), true) = (facts.ok_to_caller_ms, ended, heard) {
         let model = stop.saturating_sub(start);
-        if model.abs_diff(account.duration_ms) > 1_000 {
+        if model.abs_diff(account.duration_ms) > 1_000 + model * book.drift_permille / 1_000 {
             let what = format!("billed {} ms of a call of {model} ms ({})", account.duration_ms, account.cause);
             book.fail(23, end, attempt, what);
         }

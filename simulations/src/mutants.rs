@@ -53,6 +53,8 @@ impl Mutant {
         match self {
             Mutant::Switch(Own::NonceReused | Own::CounterLeaked | Own::MediaLeft) => "quiet-day",
             Mutant::Switch(Own::LeaseIgnored | Own::EpochUnchecked) => "split-brain",
+            Mutant::Link(cluster::Mutant::KeepAliveForgotten) => "quiet-day",
+            Mutant::Link(cluster::Mutant::VersionRaised) => "rolling-upgrade",
             _ => "everything-at-once",
         }
     }

@@ -181,6 +181,12 @@ pub struct Attempt {
     pub cancel_ms: Option<u64>,
     pub talk_ms: u64,
     pub hangs_up: Side,
+    /// It does not hang up: it forgets the call.
+    pub drops: bool,
+    /// One side transfers the other one to a user: who, how long after the answer, to whom.
+    pub refer: Option<(Side, u64, usize)>,
+    /// Nobody dials this: the switch calls in the name of who was transferred.
+    pub by_transfer: bool,
     /// Hold and resume: who, how long after the answer, for how long.
     pub hold: Option<(Side, u64, u64)>,
     /// Both sides send a re-INVITE so long after the answer.
@@ -353,6 +359,9 @@ impl Plan {
             cancel_ms: dice.permille(180).then(|| dice.between(1, 7_000)),
             talk_ms,
             hangs_up: side(dice),
+            drops: false,
+            refer: None,
+            by_transfer: false,
             hold: dice.permille(200).then(|| (side(dice), dice.between(100, 4_000), dice.between(500, 5_000))),
             glare_ms: dice.permille(120).then(|| dice.between(1_000, 6_000)),
             early_media: dice.permille(200),

@@ -3,6 +3,8 @@
 //! Enum variants are encoded by their order: a new variant goes to the end of its enum, a new field means a new
 //! version. The tests hold golden bytes of every version, so that a change which breaks a neighbour is noticed here.
 
+pub mod previous;
+
 use crate::{Envelope, Parcel};
 
 /// Version written by this build.

@@ -17,6 +17,7 @@
 //! | `hive` | one machine that hosts many small ones |
 //! | `token` | authenticated opaque tokens in Via, Contact and Path |
 //! | `codec` | versioned bytes of envelopes and parcels |
+//! | `frame` | entries of a file, and what a crash has left of them |
 //! | `ownership` | who owns which slots, and since which epoch |
 //! | `parcel` | what nodes send each other |
 //! | `mutant` | deliberate faults, compiled in for tests of the tests only |
@@ -26,6 +27,7 @@ pub mod asks;
 pub mod codec;
 pub mod envelope;
 pub mod fault;
+pub mod frame;
 pub mod hash;
 pub mod hive;
 pub mod home;

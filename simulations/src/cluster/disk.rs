@@ -1,7 +1,9 @@
-//! What a node has on disk: the director's journal and the outbox of records. Survives a crash unless the disk is lost.
+//! What a node has on disk: the director's journal and the outbox of records. Survives a crash unless the disk is lost; of
+//! what a crash caught in mid-write half a frame may stand there, and what reads it is what nodes read it with.
 
 use std::collections::BTreeMap;
 
+use fabric::frame;
 use fabric::letters::cluster::JournalEntry;
 use fabric::letters::record::Record;
 
@@ -9,6 +11,7 @@ use crate::dice::Dice;
 
 #[derive(Default)]
 pub struct Disk {
+    /// As the file holds it: everything since the last snapshot, in the order of writing.
     journal: Vec<JournalEntry>,
     /// Written, not synced: lost by a crash, or not.
     wet: Vec<Wet>,
@@ -19,11 +22,21 @@ pub struct Disk {
     pub stall_us: u64,
     /// The last fsync ends then: they queue.
     free_at: u64,
+    /// Power goes in the middle of the next write, for this strike.
+    pub trap: Option<usize>,
 }
 
 enum Wet {
     Journal(u64, Vec<JournalEntry>),
     Record(u64, Box<Record>),
+}
+
+/// What a crash has left of what was under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Torn {
+    /// Bytes that belong to no whole frame.
+    pub bytes: u64,
+    pub entries_lost: usize,
 }
 
 impl Disk {
@@ -67,40 +80,54 @@ impl Disk {
         }
     }
 
+    /// A snapshot begins a new file, which takes the place of the old one in one step.
     fn apply(&mut self, entries: Vec<JournalEntry>) {
-        for entry in entries {
-            match &entry {
-                JournalEntry::Hard(_) => self.journal.retain(|old| !matches!(old, JournalEntry::Hard(_))),
-                JournalEntry::Log(index, _) => {
-                    self.journal.retain(|old| !matches!(old, JournalEntry::Log(other, _) if other >= index));
-                }
-                JournalEntry::Snapshot(index, _) => self.journal.retain(|old| match old {
-                    JournalEntry::Log(other, _) => other > index,
-                    JournalEntry::Snapshot(..) => false,
-                    JournalEntry::Hard(_) => true,
-                }),
-            }
-            self.journal.push(entry);
+        let from = entries.iter().rposition(|entry| matches!(entry, JournalEntry::Snapshot(..)));
+        if from.is_some() {
+            self.journal.clear();
         }
+        self.journal.extend(entries.into_iter().skip(from.unwrap_or(0)));
     }
 
     pub fn journal(&self) -> Vec<JournalEntry> {
         self.journal.clone()
     }
 
-    /// Power has gone: what was not synced has reached the platter or has not, in order.
-    pub fn crash(&mut self, dice: &mut Dice) {
-        let kept = dice.below(self.wet.len() + 1);
-        let wet: Vec<Wet> = std::mem::take(&mut self.wet);
-        for one in wet.into_iter().take(kept) {
-            match one {
-                Wet::Journal(_, entries) => self.apply(entries),
-                Wet::Record(number, record) => {
-                    self.outbox.insert(number, *record);
+    /// Power has gone: what was not synced has reached the platter up to any byte, maybe with a sector missing before it.
+    pub fn crash(&mut self, dice: &mut Dice) -> Torn {
+        let (mut journal, mut outbox) = (Vec::new(), Vec::new());
+        let wet = std::mem::take(&mut self.wet);
+        let written = wet.len();
+        let mut kept = 0;
+        for one in wet {
+            let done = match one {
+                // A new file takes its place when it is whole, or not at all.
+                Wet::Journal(_, entries) if entries.iter().any(|entry| matches!(entry, JournalEntry::Snapshot(..))) => {
+                    if dice.permille(500) {
+                        kept += 1;
+                        self.apply(entries);
+                    }
+                    break;
                 }
-            }
+                Wet::Journal(_, entries) => frame::put(&entries, &mut journal),
+                Wet::Record(number, record) => frame::put(&(number, *record), &mut outbox),
+            };
+            debug_assert!(done.is_ok(), "what is written can be written");
         }
-        self.free_at = 0;
+        let mut torn = Torn::default();
+        tear(&mut journal, dice);
+        let (found, end) = frame::all::<Vec<JournalEntry>>(&journal, BODY_BYTES_MAX);
+        torn.bytes += (journal.len() - end) as u64;
+        kept += found.len();
+        found.into_iter().for_each(|entries| self.apply(entries));
+        tear(&mut outbox, dice);
+        let (found, damaged) = frame::salvage::<(u64, Record)>(&outbox, BODY_BYTES_MAX);
+        torn.bytes += damaged;
+        kept += found.len();
+        self.outbox.extend(found);
+        torn.entries_lost = written - kept;
+        (self.free_at, self.trap) = (0, None);
+        torn
     }
 
     pub fn lose(&mut self) {
@@ -116,3 +143,24 @@ impl Disk {
         self.outbox.remove(&number);
     }
 }
+
+/// What of these bytes was on the platter when power went.
+fn tear(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    if bytes.is_empty() {
+        return;
+    }
+    bytes.truncate(dice.below(bytes.len() + 1));
+    // Sectors reach the platter in any order.
+    if dice.permille(250) && bytes.len() > SECTOR_BYTES {
+        let sector = dice.below(bytes.len() / SECTOR_BYTES) * SECTOR_BYTES;
+        bytes[sector..sector + SECTOR_BYTES].fill(0);
+    }
+}
+
+const SECTOR_BYTES: usize = 512;
+
+/// Largest body that is believed, bytes.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,8 @@ pub enum Event {
     /// A phone looks after its stream.
     KeepAlive(usize),
     Strike(usize),
+    /// Power goes in the middle of a write: strike, node, boot.
+    Torn(usize, usize, u64),
     Repair(usize),
     /// A fault with a rhythm goes on.
     Rhythm(usize, u64),

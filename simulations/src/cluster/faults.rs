@@ -12,6 +12,8 @@ use crate::cluster::scene::{Role, Scene, Strike};
 
 mod process;
 mod roll;
+mod states;
+mod world;
 
 pub(super) use roll::Roll;
 
@@ -35,6 +37,9 @@ pub struct Menu {
     pub into_the_void: u64,
     pub flows_gone: u64,
     pub relay_silent: u64,
+    /// Parcels between nodes of two releases, and those that the older one could not read.
+    pub mixed: u64,
+    pub unread: u64,
 }
 
 /// What a strike has touched.
@@ -240,10 +245,19 @@ impl ClusterLab {
                 self.central.out = true;
                 (true, String::new())
             }
-            FaultKind::RollingRestart => {
-                applied.roll = Some(Roll::new((0..self.nodes.len()).collect()));
+            FaultKind::StoreLag | FaultKind::StoreReplicaLoss => self.hurt_store(strike, applied),
+            FaultKind::TornWrite => {
+                nodes.iter().for_each(|node| self.nodes[*node].disk.trap = Some(number));
+                (false, "nothing was written".to_owned())
+            }
+            FaultKind::NatReset => self.reset_nats(strike.much_milli / 1_000),
+            FaultKind::RollingRestart | FaultKind::RollingUpgrade | FaultKind::RollingRollback => {
+                let roll = self.begin_roll(strike.kind);
+                let count = roll.nodes_left();
+                applied.roll = Some(roll);
+                applied.felt = self.menu.mixed;
                 self.heap.push(self.now + 1, Event::Rhythm(number, 0));
-                (true, format!("{} nodes", self.nodes.len()))
+                (count > 0, format!("{count} nodes"))
             }
             FaultKind::Gray => {
                 nodes.iter().for_each(|node| self.nodes[*node].slow_us = strike.much_milli);
@@ -321,7 +335,7 @@ impl ClusterLab {
     }
 
     pub(super) fn repair(&mut self, number: usize) {
-        let Some(applied) = self.menu.under_way.remove(&number) else { return };
+        let Some(mut applied) = self.menu.under_way.remove(&number) else { return };
         let strike = self.scene.strikes[number].clone();
         match strike.kind {
             FaultKind::KillProcess | FaultKind::KillChassis => {
@@ -361,7 +375,13 @@ impl ClusterLab {
                 }
             }
             FaultKind::StoreOutage => self.store_back(),
-            FaultKind::RollingRestart => {}
+            // What was torn has started again by itself.
+            FaultKind::TornWrite => applied.nodes.iter().for_each(|node| self.nodes[*node].disk.trap = None),
+            FaultKind::StoreLag | FaultKind::StoreReplicaLoss => self.mend_store(number, strike.kind, &applied),
+            FaultKind::RollingRestart | FaultKind::RollingUpgrade | FaultKind::RollingRollback => {
+                self.end_roll(number, strike.kind, applied.roll.take(), applied.felt);
+            }
+            FaultKind::NatReset => {}
             FaultKind::Gray => {
                 for node in &applied.nodes {
                     self.nodes[*node].slow_us = 0;
@@ -373,7 +393,7 @@ impl ClusterLab {
                 self.menu.reports[number].effect &= moved;
             }
         }
-        if matches!(strike.kind, FaultKind::Loss) && self.menu.felt() == applied.felt {
+        if strike.kind == FaultKind::Loss && self.menu.felt() == applied.felt {
             self.menu.reports[number].effect = false;
         }
         self.watch.tell(self.now, applied.nodes.first().copied(), "repair", strike.kind.name());
@@ -414,7 +434,7 @@ impl ClusterLab {
                     }
                 }
             }
-            FaultKind::RollingRestart => {
+            FaultKind::RollingRestart | FaultKind::RollingUpgrade | FaultKind::RollingRollback => {
                 let goes_on = applied.roll.take().and_then(|roll| self.roll(roll));
                 if let Some(roll) = goes_on {
                     applied.roll = Some(roll);

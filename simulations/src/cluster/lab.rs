@@ -12,7 +12,7 @@ use crate::cluster::event::{Event, Heap, Held};
 use crate::cluster::faults::Menu;
 use crate::cluster::mutant::{Mutant, Saboteur};
 use crate::cluster::net::{Net, Sent};
-use crate::cluster::node::{Doings, Host, Node, Tray};
+use crate::cluster::node::{Doings, Host, Node, Release, Tray};
 use crate::cluster::outcome::Outcome;
 use crate::cluster::ports::{Ports, RelaySite};
 use crate::cluster::scene::{Role, Scene};
@@ -63,6 +63,7 @@ impl ClusterLab {
                 leaving_until: None,
                 version: 0,
                 powerless: false,
+                release: scene.first_release(),
             }
         };
         let nodes = (0..scene.nodes.len()).map(|_| node(&mut dice)).collect();
@@ -173,6 +174,7 @@ impl ClusterLab {
             Event::StreamLost(device, stream) => self.stream_lost(device, stream),
             Event::KeepAlive(device) => self.keep_alive(device),
             Event::Strike(number) => self.strike(number),
+            Event::Torn(number, node, boot) => self.torn(number, node, boot),
             Event::Repair(number) => self.repair(number),
             Event::Rhythm(number, beat) => self.rhythm(number, beat),
             Event::Start(node) => self.restart(node),
@@ -258,7 +260,18 @@ impl ClusterLab {
         }
         let Some(own) = &parcel else { return };
         self.watch_sent(from, own);
-        if self.dice.permille(self.scene.plan.links.codec_permille) {
+        let releases = [from, to].map(|place| self.nodes[place].release);
+        let mixed = releases[0] != releases[1];
+        if releases.contains(&Release::Previous) && !fabric::codec::previous::reads(own) {
+            // The older one neither says nor understands it.
+            self.menu.unread += u64::from(releases[0] == Release::Present);
+            return;
+        }
+        self.menu.mixed += u64::from(mixed);
+        if mixed && self.saboteur.as_ref().is_some_and(Saboteur::divides) {
+            return;
+        }
+        if self.dice.permille(if mixed { 1_000 } else { self.scene.plan.links.codec_permille }) {
             let bytes = fabric::codec::encode_parcel(own);
             match fabric::codec::decode_parcel(&bytes) {
                 Ok(read) => parcel = Some(read),
@@ -376,6 +389,7 @@ impl ClusterLab {
         }
         node.version = table.version;
         self.watch.on_table(self.now, place, &table, &self.scene);
+        self.watch_leases(place, &table);
         self.move_addresses(place, &table);
     }
 

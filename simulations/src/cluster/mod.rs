@@ -9,7 +9,7 @@
 //! | `plan` | what people write; errors name the line |
 //! | `scene` | plan and seed expanded: nodes, calls, strikes |
 //! | `lab`, `event`, `node`, `net` | the heap, processes and the links between them |
-//! | `street` | phones, their streams, whose address is where |
+//! | `street`, `nat` | phones, their streams and NAT boxes, whose address is where |
 //! | `ports`, `disk`, `central` | what stands for sockets, journals, the store and the records |
 //! | `faults` | the fault menu: strike, effect, repair |
 //! | `watch`, `verdict` | judges while it happens (I1, I2, I5, I6, I8, I27) and at the end; the book of the solo lab has the rest |
@@ -24,6 +24,7 @@ mod event;
 mod faults;
 mod lab;
 mod mutant;
+pub mod nat;
 mod net;
 mod node;
 pub mod outcome;

@@ -32,10 +32,14 @@ pub enum Mutant {
     MediaLeft,
     /// The standby says that it has what it has not.
     AckTooEarly,
+    /// Nothing keeps NAT mappings open.
+    KeepAliveForgotten,
+    /// The next release writes what the one before it cannot read.
+    VersionRaised,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 10] = [
+    pub const ALL: [Mutant; 12] = [
         Mutant::EffectsForgotten,
         Mutant::QuestionsForgotten,
         Mutant::TombstoneForgotten,
@@ -46,6 +50,8 @@ impl Mutant {
         Mutant::RecordLost,
         Mutant::MediaLeft,
         Mutant::AckTooEarly,
+        Mutant::KeepAliveForgotten,
+        Mutant::VersionRaised,
     ];
 
     pub fn name(self) -> &'static str {
@@ -60,6 +66,8 @@ impl Mutant {
             Mutant::RecordLost => "record-lost",
             Mutant::MediaLeft => "media-left",
             Mutant::AckTooEarly => "ack-too-early",
+            Mutant::KeepAliveForgotten => "keep-alive-forgotten",
+            Mutant::VersionRaised => "version-raised",
         }
     }
 
@@ -79,6 +87,11 @@ impl Saboteur {
         Saboteur { mutant, doubled: BTreeSet::new() }
     }
 
+    /// Whether nodes of two releases understand each other.
+    pub fn divides(&self) -> bool {
+        self.mutant == Mutant::VersionRaised
+    }
+
     /// What becomes of a parcel.
     pub fn parcel(&mut self, mut parcel: Parcel) -> Option<Parcel> {
         match (&mut parcel, self.mutant) {
@@ -96,6 +109,13 @@ impl Saboteur {
                 if let Letter::RelayAsk(ask) = &mail.letter
                     && ask.verb == RelayVerb::Delete
                     && ask.call_id.bytes().map(u32::from).sum::<u32>().is_multiple_of(4)
+                {
+                    return None;
+                }
+            }
+            (Parcel::Mail { mail, .. }, Mutant::KeepAliveForgotten) => {
+                if let (Letter::SipOut(out), fabric::Address::Registration(_)) = (&mail.letter, mail.from)
+                    && out.message.view().method() == sip::Method::Options
                 {
                     return None;
                 }

@@ -35,10 +35,19 @@ pub struct Node {
     pub slow_us: u64,
     /// An operator wants the process to end once everything was taken away: at the latest then.
     pub leaving_until: Option<u64>,
+    /// What it runs: this build, or the one before it.
+    pub release: Release,
     /// The machine is off, not only the process.
     pub powerless: bool,
     /// Version of the table that it obeys, as last seen.
     pub version: u64,
+}
+
+/// A build: this one, or what can be known of the release before it (`fabric::codec::previous`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    Previous,
+    Present,
 }
 
 /// The process.
@@ -323,6 +332,11 @@ impl Host {
         self.out.open(mail.to, Some(&mail));
         undeliverable(mail, Fault::new(kind, what), &mut self.out);
         self.queue.extend(self.out.drain());
+    }
+
+    /// Whether somebody lives at an address.
+    pub fn houses(&self, address: &Address) -> bool {
+        self.rooms.contains_key(address)
     }
 
     /// Machines of a kind.

@@ -125,6 +125,9 @@ impl Plan {
         if self.workload.phones < 2 {
             return wrong("workload: two phones make a call, fewer do not");
         }
+        if self.workload.nat_permille > 0 && self.workload.nat_kinds.is_empty() {
+            return wrong("workload: nat_kinds names no kind");
+        }
         for fault in &self.faults {
             fault.check(self).map_err(|why| (Some(fault.kind.span().start), why))?;
         }

@@ -70,6 +70,7 @@ impl ClusterLab {
                 let (ticket, at) = self.nodes[node].disk.write_journal(entries, now, &mut self.dice);
                 let back = (envelope.thread != Thread::NONE).then(|| Box::new(envelope.answer(Letter::Kept)));
                 let boot = self.nodes[node].boot;
+                self.spring(node, at);
                 self.heap.push(at, Event::Synced(node, boot, ticket, back));
             }
             (Address::Journal(_), Letter::JournalRead) => {
@@ -95,12 +96,12 @@ impl ClusterLab {
         match &envelope.letter {
             Letter::KeepBindings(stored) => {
                 self.watch.store_write(&envelope);
-                self.central.keep((**stored).clone(), envelope.epoch);
-                self.answer(node, wait, &envelope, Letter::Kept);
+                let kept = self.central.keep((**stored).clone(), envelope.epoch, self.now);
+                self.answer(node, wait + kept, &envelope, Letter::Kept);
             }
             Letter::LoadBindings(shard, shards) => {
                 let (shard, shards, keys) = (*shard, *shards, self.street.home.keys);
-                let found = self.central.store.load(|aor| keys.location(aor, shards) == shard);
+                let found = self.central.load(|aor| keys.location(aor, shards) == shard, self.now, &mut self.dice);
                 self.answer(node, wait, &envelope, Letter::LoadedBindings(Arc::new(found)));
             }
             _ => {}
@@ -114,6 +115,7 @@ impl ClusterLab {
         let now = self.now;
         let (ticket, at) = self.nodes[node].disk.write_record(record.clone(), now, &mut self.dice);
         let boot = self.nodes[node].boot;
+        self.spring(node, at);
         let me = self.id(node);
         let from_room = envelope.from.slot().is_some();
         let Some(standby) = from_room.then(|| self.standby_of(node, envelope.from)).flatten() else {
@@ -132,6 +134,11 @@ impl ClusterLab {
         let copy = Letter::Record(Box::new(record));
         let mail = Envelope::ask(Address::Records(me), Address::Records(standby), Thread(thread), copy);
         self.later(node, 1, mail);
+    }
+
+    /// Whether a record of this node's calls waits for a disk.
+    pub(super) fn owes_records(&self, node: usize) -> bool {
+        !self.ports[node].mirrors.is_empty()
     }
 
     fn standby_of(&self, node: usize, address: Address) -> Option<fabric::NodeId> {

@@ -1,14 +1,17 @@
 //! A plan with a seed: which nodes there are, who calls whom, what strikes when.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use fabric::NodeId;
 use fabric::letters::flow::Transport;
 
+use crate::cluster::nat::NatKind;
+use crate::cluster::node::Release;
 use crate::cluster::plan::{FaultKind, Plan, Target};
 use crate::dice::Dice;
-use crate::plan::{Callee, Device, Plan as Script, Reply, User};
+use crate::plan::{Attempt, Callee, Device, Plan as Script, Reply, Side, User};
 use crate::weather::Climate;
 
 /// A node and where it stands.
@@ -63,6 +66,8 @@ pub struct Scene {
     /// Phones, users and calls.
     pub script: Arc<Script>,
     pub strikes: Vec<Strike>,
+    /// The NAT box of each device, where there is one for datagrams: its kind, and how long it remembers, microseconds.
+    pub nats: Vec<Option<(NatKind, u64)>>,
     /// When everything is whole again, milliseconds.
     pub healed_ms: u64,
 }
@@ -85,7 +90,20 @@ impl Scene {
         let last = strikes.iter().map(|strike| strike.until_ms).max().unwrap_or(0);
         let healed_ms = (LEAD_MS + busy_ms).max(last);
         let script = script(plan, seed, &nodes, &sites, healed_ms, &mut dice);
-        Scene { seed, plan: plan.clone(), nodes, sites, pairs, script: Arc::new(script), strikes, healed_ms }
+        let nats = nats(plan, &script);
+        Scene { seed, plan: plan.clone(), nodes, sites, pairs, script: Arc::new(script), strikes, nats, healed_ms }
+    }
+
+    /// What nodes run when it begins: a plan that upgrades them starts with the release before this one.
+    pub fn first_release(&self) -> Release {
+        let upgrades = self.strikes.iter().any(|strike| strike.kind == FaultKind::RollingUpgrade);
+        if upgrades { Release::Previous } else { Release::Present }
+    }
+
+    /// How wrong clocks may run in this plan, thousandths, where it is more than the one per cent that promises allow for.
+    pub fn drift_permille(&self) -> u64 {
+        let drifts = self.strikes.iter().filter(|strike| strike.kind == FaultKind::ClockDrift);
+        drifts.map(|strike| strike.much_milli.div_ceil(1_000)).filter(|drift| *drift > 10).max().unwrap_or(0)
     }
 
     pub fn place(&self, id: NodeId) -> Option<usize> {
@@ -249,6 +267,18 @@ fn script(plan: &Plan, seed: u64, nodes: &[NodeSpec], sites: &[usize], healed_ms
     script
 }
 
+/// Boxes by dice of their own.
+fn nats(plan: &Plan, script: &Script) -> Vec<Option<(NatKind, u64)>> {
+    let work = &plan.workload;
+    let nat = |(index, device): (usize, &Device)| {
+        let mut dice = Dice::named(script.seed, &[b"nat", &(index as u64).to_le_bytes()]);
+        let idle_us = work.nat_idle_s.draw_milli(&mut dice) * 1_000;
+        let there = device.private != device.public && device.transport == Transport::Udp && idle_us > 0;
+        there.then(|| (*dice.pick(&work.nat_kinds), idle_us))
+    };
+    script.devices.iter().enumerate().map(nat).collect()
+}
+
 fn device(
     index: usize,
     user: usize,
@@ -290,10 +320,11 @@ fn device(
 
 fn attempts(script: &mut Script, plan: &Plan, healed_ms: u64, dice: &mut Dice) {
     let work = &plan.workload;
-    let mut pairs = std::collections::BTreeSet::new();
+    let mut pairs = BTreeSet::new();
     // Calls go on a little after the last fault: what was repaired must work.
     let last_ms = healed_ms + 10_000;
     let mut tries = 0;
+    let mut transfers = Vec::new();
     while script.attempts.len() < work.calls && tries < 20 * work.calls {
         tries += 1;
         let caller = dice.below(script.devices.len());
@@ -323,11 +354,58 @@ fn attempts(script: &mut Script, plan: &Plan, healed_ms: u64, dice: &mut Dice) {
         let side = attempt.hangs_up;
         let hold = || Some((side, 1_500, 2_500));
         attempt.hold = if dice.permille(work.hold_permille) { hold() } else { None };
+        let mut own = Dice::named(script.seed, &[b"character", &(number as u64).to_le_bytes()]);
+        attempt.drops = own.permille(work.drop_permille);
         attempt.glare_ms = dice.permille(work.glare_permille).then(|| dice.between(1_000, 6_000));
+        if own.permille(work.transfer_permille)
+            && let Some(transfer) = transfer(script, &mut attempt, &mut pairs, &mut own)
+        {
+            transfers.push(transfer);
+        }
         script.attempts.push(attempt);
     }
+    script.attempts.append(&mut transfers);
     script.attempts.sort_by_key(|attempt| (attempt.at_ms, attempt.number));
     script.attempts.iter_mut().enumerate().for_each(|(number, attempt)| attempt.number = number);
+}
+
+/// Lets one side of a call transfer the other one: the attempt that the switch will make in the name of that one.
+fn transfer(
+    script: &Script,
+    attempt: &mut Attempt,
+    pairs: &mut BTreeSet<(usize, usize)>,
+    dice: &mut Dice,
+) -> Option<Attempt> {
+    let Callee::User(callee) = attempt.callee else { return None };
+    if attempt.page || attempt.drops || attempt.reply != Reply::Answer {
+        return None;
+    }
+    let by = if dice.permille(500) { Side::Caller } else { Side::Callee };
+    let far = match by {
+        Side::Callee => attempt.caller,
+        Side::Caller => *script.users[callee].devices.get(attempt.answers)?,
+    };
+    let (user, target) = (script.devices[far].user, dice.below(script.users.len()));
+    let known = target == callee || target == script.devices[attempt.caller].user;
+    if known || !pairs.insert((user, target)) {
+        return None;
+    }
+    attempt.refer = Some((by, dice.between(800, 4_000), target));
+    let other = script.attempt(usize::MAX, attempt.at_ms, far, Callee::User(target), dice);
+    Some(Attempt {
+        by_transfer: true,
+        reply: if dice.permille(150) { Reply::Busy } else { Reply::Answer },
+        ring_ms: dice.between(0, 3_000),
+        talk_ms: dice.between(1_000, 30_000),
+        cancel_ms: None,
+        hangs_up: Side::Callee,
+        hold: None,
+        glare_ms: None,
+        info_ms: None,
+        update_ms: None,
+        page: false,
+        ..other
+    })
 }
 
 /// Address of a balancer site as phones know it.

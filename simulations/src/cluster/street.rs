@@ -12,6 +12,7 @@ use fabric::{Address, Envelope, Fault, FaultKind, Home, Letter, NodeId, Table, T
 use crate::book::Book;
 use crate::cluster::event::{Event, Held};
 use crate::cluster::lab::ClusterLab;
+use crate::cluster::nat::NatBox;
 use crate::cluster::scene::{Role, Scene, site_address};
 use crate::cluster::switch;
 use crate::dice::Dice;
@@ -19,11 +20,16 @@ use crate::phone::{Hand, Note, Phone, Timer};
 use crate::plan::{DOMAIN, Plan};
 use crate::weather::{Fate, Weather};
 
+mod nat;
+
 pub struct Street {
     script: Arc<Plan>,
     pub home: Home,
     phones: Vec<Phone>,
     places: BTreeMap<SocketAddr, usize>,
+    /// NAT boxes of phones on UDP, and the address that each phone's datagrams come from.
+    nats: Vec<Option<NatBox>>,
+    public: Vec<SocketAddr>,
     boots: Vec<u64>,
     streams: Vec<Option<Stream>>,
     next_stream: u64,
@@ -69,13 +75,18 @@ impl Street {
             home: Home::new(NodeId(0), secret, switch::SHARDS),
             phones: (0..count).map(|index| Phone::new(index, script.clone())).collect(),
             places: script.devices.iter().enumerate().map(|(index, device)| (device.public, index)).collect(),
+            nats: {
+                let all = script.devices.iter().zip(&scene.nats);
+                all.map(|(device, nat)| nat.map(|(kind, idle_us)| NatBox::new(kind, device.public, idle_us))).collect()
+            },
+            public: script.devices.iter().map(|device| device.public).collect(),
             boots: vec![0; count],
             streams: vec![None; count],
             next_stream: 0,
             unsaid: vec![Vec::new(); count],
             weather: Weather::new(scene.seed, script.climate.clone()),
             storm_permille: 0,
-            book: Book { transit_ms: 1_000, ..Book::new(script.clone()) },
+            book: Book { transit_ms: 1_000, drift_permille: scene.drift_permille(), ..Book::new(script.clone()) },
             owners: scene.sites.clone(),
             site_ids: scene.sites.iter().map(|place| scene.nodes[*place].id).collect(),
             trace: 0,
@@ -103,7 +114,7 @@ impl Street {
             transport: own.transport,
             listener: u16::from(own.transport != Transport::Udp),
             local: site_address(own.site),
-            remote: own.public,
+            remote: self.public[device],
             connection,
         }
     }
@@ -176,6 +187,7 @@ impl ClusterLab {
     fn phone_sends(&mut self, device: usize, bytes: Bytes) {
         let boots = self.street.boots[device];
         if !self.street.is_stream(device) {
+            self.nat_out(device);
             let public = self.street.script.devices[device].public;
             let fate = self.street.weather.datagram(true, public, &bytes, self.now / 1_000);
             return self.deliver(fate, bytes, true, |bytes| Event::ToSwitch(device, bytes, boots));
@@ -219,6 +231,9 @@ impl ClusterLab {
             // The SYN again; what is said is not kept for ever.
             self.menu.dialled_in_vain += 1;
             return self.heap.push(self.now + 1_000_000, Event::Dial(device, boots));
+        }
+        if street.talks(device) {
+            self.watch.sometimes.hit("stream made anew in a call");
         }
         street.next_stream += 1;
         street.streams[device] = Some(Stream { id: street.next_stream, node, boot: self.nodes[node].boot });
@@ -369,6 +384,9 @@ impl ClusterLab {
         self.street.mark(self.now, b"out", device as u64, &bytes);
         self.watch_edge(node, device, &bytes);
         self.street.book.outbound(now_ms, device, &bytes);
+        if flow.transport == Transport::Udp && !self.nat_in(device, flow.remote, flow.local) {
+            return;
+        }
         let public = self.street.script.devices[device].public;
         let fate = match flow.transport {
             Transport::Udp => self.street.weather.datagram(false, public, &bytes, now_ms),

@@ -149,6 +149,7 @@ fn settings(scene: &Scene, place: usize) -> RoleSettings {
             ring_max_s: script.ring_max_s,
             without_relay: if scene.seed.is_multiple_of(2) { WithoutRelay::Refuse } else { WithoutRelay::Unanchored },
             outbound: outbound.collect(),
+            refer: call::Refer::Transfer,
             ..call::Settings::default()
         }),
         media: Arc::new(media::Settings { anchors: near, ..media::Settings::default() }),

@@ -256,6 +256,17 @@ impl ClusterLab {
         sometimes.add("crossing of CANCEL and 2xx", tally.crossings);
         sometimes.add("glare", tally.glares);
         sometimes.add("fork", tally.forks);
+        sometimes.add("two phones answered at once", tally.double_answers);
+        let dropped = self.street.book.facts.iter().filter(|facts| facts.dropped_ms.is_some()).count();
+        sometimes.add("call forgotten by its phone", dropped as u64);
+        let transfers = |good: bool| {
+            let ends = self.street.book.facts.iter().filter_map(|facts| facts.refer_status);
+            ends.filter(|status| (*status < 300) == good).count() as u64
+        };
+        sometimes.add("call transferred", transfers(true));
+        sometimes.add("transfer that came to nothing", transfers(false));
+        sometimes.add("letter unknown to the older release", self.menu.unread);
+        sometimes.add("replica of the store outvoted", self.central.outvoted);
     }
 
     /// What the plan itself asks for.

@@ -46,6 +46,8 @@ pub struct Watch {
     /// Calls of which something went on after their owner had died: by Call-ID's slot.
     pub orphans: BTreeMap<usize, u64>,
     pub registrations: u64,
+    /// Calls of which a record has come to a second node.
+    pub images: BTreeSet<Address>,
     /// The director that the others report to.
     pub leader: Option<usize>,
     /// Mail that was sent before: node and receipt.
@@ -72,6 +74,7 @@ impl Watch {
             changed: BTreeMap::new(),
             orphans: BTreeMap::new(),
             registrations: 0,
+            images: BTreeSet::new(),
             leader: None,
             sent: BTreeMap::new(),
             limits: Limits::default(),
@@ -228,19 +231,23 @@ impl Watch {
             self.tell(now, place(row.active), "owns", text);
             let Some(from) = before.and_then(|before| place(before.active)) else { continue };
             let Some(to) = place(row.active) else { continue };
-            self.took_over(now, format!("group {}", row.group.0), from, to);
+            let filling = before.is_some_and(|before| before.standby == row.active && !before.full);
+            self.took_over(now, format!("group {}", row.group.0), from, to, filling);
             self.awaited.insert(row.group, self.takeovers.len() - 1);
             self.changed.insert(row.group, NEWS | row.epoch.0);
         }
     }
 
-    fn took_over(&mut self, now: u64, what: String, from: usize, to: usize) {
+    fn took_over(&mut self, now: u64, what: String, from: usize, to: usize, filling: bool) {
         let fault = self.hurt.get(&from).copied();
         let since = fault.or_else(|| self.asked.get(&from).copied()).unwrap_or(now);
         let again = self.takeovers.iter().any(|old| {
             old.what == what && !old.planned && old.at_ms + 10_000 > since / 1_000 && old.to == self.name(from)
         });
         self.sometimes.hit(if fault.is_some() { "take-over" } else { "operator moved a group" });
+        if fault.is_some() && filling {
+            self.sometimes.hit("standby promoted while it was filled");
+        }
         if again && fault.is_some() {
             self.sometimes.hit("take-over of a take-over");
         }
@@ -260,7 +267,7 @@ impl Watch {
         let from = if node == own { None } else { Some(own) };
         if let Some(from) = from.filter(|from| self.hurt.contains_key(from)) {
             self.sometimes.hit("site taken over");
-            self.took_over(now, format!("site {}", self.specs[own].id.0), from, node);
+            self.took_over(now, format!("site {}", self.specs[own].id.0), from, node, false);
         }
     }
 }
@@ -354,11 +361,60 @@ impl ClusterLab {
     }
 
     pub(super) fn watch_arrived(&mut self, _from: usize, to: usize, parcel: &Parcel) {
+        self.watch_stale(to, parcel);
+        if let Parcel::Record(record) = parcel
+            && matches!(record.address, Address::Call(_))
+        {
+            self.watch.images.insert(record.address);
+        }
         if let Parcel::Record(record) = parcel
             && matches!(record.address, Address::Call(_))
         {
             let chassis = self.scene.nodes[to].chassis;
             self.watch.replicas.entry(record.address).or_default().insert(chassis);
+        }
+    }
+
+    /// A former owner's letter comes to a node that knows better: who of it refuses.
+    fn watch_stale(&mut self, to: usize, parcel: &Parcel) {
+        let Parcel::Mail { mail, .. } = parcel else { return };
+        if mail.from.slot().is_none() || mail.letter.is_harmless() {
+            return;
+        }
+        let is_old = |table: &Table| table.owner_of(mail.from).is_some_and(|row| mail.epoch < row.epoch);
+        if !is_old(&self.watch.table) || !self.nodes[to].host.as_ref().is_some_and(|host| is_old(&host.office.table()))
+        {
+            return;
+        }
+        self.watch.sometimes.hit(match mail.to {
+            Address::Balancer(..) => "stale letter refused by a balancer",
+            Address::Anchor(..) => "stale letter refused by an anchor",
+            _ => "stale letter refused by an actor",
+        });
+    }
+
+    /// Whether the node that an owner takes over from still believes that it may act.
+    pub(super) fn watch_leases(&mut self, place: usize, table: &Table) {
+        let me = self.id(place);
+        for row in table.groups.iter().filter(|row| row.active == Some(me)) {
+            let other = (0..self.nodes.len()).filter(|other| *other != place).find(|other| {
+                let node = &self.nodes[*other];
+                let Some(host) = node.host.as_ref().filter(|_| !node.paused && self.role(*other) == Role::Proxy) else {
+                    return false;
+                };
+                let theirs = host.office.table();
+                let owns =
+                    |own: &fabric::ownership::Ownership| own.active == Some(self.id(*other)) && own.epoch < row.epoch;
+                theirs.group(row.group).is_some_and(owns) && host.office.status(node.clock.now(self.now)).lease_ms > 0
+            });
+            let Some(other) = other.filter(|other| !self.watch.asked.contains_key(other)) else { continue };
+            self.watch.sometimes.hit("two owners inside their leases");
+            // What the guard is worth: docs/RELIABILITY.md, lease and epoch.
+            if self.scene.drift_permille() <= 80 {
+                let (theirs, group) = (self.id(other).0, row.group.0);
+                let text = format!("node {theirs} still has a lease while node {} owns group {group}", me.0);
+                self.watch.fail(2, self.now, text);
+            }
         }
     }
 

@@ -37,6 +37,7 @@ pub(super) enum Purpose {
     Cancel,
     Bye,
     Prack,
+    Refer,
     Other,
     Page(usize),
 }
@@ -138,7 +139,7 @@ impl Phone {
             Purpose::Page(attempt) => hand.notes.push(Note::Final { attempt, status: 0 }),
             // RFC 3261 12.2.1.2: no answer inside a dialog ends it.
             Purpose::Reinvite | Purpose::Bye => self.line_over(line, hand),
-            Purpose::Cancel | Purpose::Prack | Purpose::Other => {}
+            Purpose::Cancel | Purpose::Prack | Purpose::Refer | Purpose::Other => {}
         }
     }
 
@@ -190,6 +191,7 @@ impl Phone {
             Purpose::Reinvite => self.reinvite_done(line, message, status, hand),
             Purpose::Bye => self.line_over(line, hand),
             Purpose::Page(attempt) => hand.notes.push(Note::Final { attempt, status }),
+            Purpose::Refer => self.refer_answered(line, status, hand),
             Purpose::Other if status == 481 || status == 408 => self.line_gone(line, hand),
             Purpose::Cancel | Purpose::Prack | Purpose::Other => {}
         }

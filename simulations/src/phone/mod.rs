@@ -9,6 +9,7 @@ mod register;
 mod server;
 mod talk;
 mod text;
+mod transfer;
 
 use fabric::letters::flow::Transport;
 use sip::{Limits, Message, View};
@@ -65,6 +66,7 @@ pub enum What {
     Retry,
     Info,
     Update,
+    Refer,
 }
 
 /// What a phone tells the judges.
@@ -115,6 +117,18 @@ pub enum Note {
     Down {
         attempt: usize,
         side: Side,
+    },
+    /// The call was forgotten, without a word.
+    Dropped {
+        attempt: usize,
+    },
+    /// A REFER was sent; and how the transfer ended, by the last NOTIFY or the refusal.
+    Referred {
+        attempt: usize,
+    },
+    ReferDone {
+        attempt: usize,
+        status: u16,
     },
     /// A request of ours got no final response in 32 s.
     TimedOut {
@@ -181,7 +195,8 @@ impl Phone {
         if let Some(at) = self.device.reboot_at_ms {
             hand.timers.push((at, Timer { what: What::Reboot, id: 0 }));
         }
-        for attempt in self.plan.attempts.iter().filter(|attempt| attempt.caller == self.index) {
+        let mine = |attempt: &&Attempt| attempt.caller == self.index && !attempt.by_transfer;
+        for attempt in self.plan.attempts.iter().filter(mine) {
             hand.timers.push((attempt.at_ms, Timer { what: What::Dial, id: attempt.number as u64 }));
         }
     }
@@ -230,11 +245,12 @@ impl Phone {
             What::ResendFinal => self.resend_final(id, hand),
             What::NoAck => self.no_ack(id, hand),
             What::Reply => self.late_reply(id, hand),
-            What::Hangup => self.hang_up(id, hand),
+            What::Hangup => self.end_talk(id, hand),
             What::Hold => self.reinvite(id, true, hand),
             What::Resume | What::Glare | What::Retry => self.reinvite(id, false, hand),
             What::Info => self.inform(id, hand),
             What::Update => self.update(id, hand),
+            What::Refer => self.refer(id, hand),
         }
     }
 

@@ -47,6 +47,7 @@ impl Phone {
             Method::Prack => self.on_prack(id, message, hand),
             Method::Update => self.on_update(id, message, hand),
             Method::Info => self.on_info(id, message, hand),
+            Method::Notify => self.on_notify(id, message, hand),
             Method::Options | Method::Message => self.answer_slowly(id, message, Status::OK, hand),
             _ => self.answer(id, message, Status(405), hand),
         }

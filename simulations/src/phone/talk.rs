@@ -26,6 +26,11 @@ impl Phone {
         if let Some(after) = script.glare_ms {
             hand.after(after, What::Glare, id);
         }
+        if let Some((who, after, _)) = script.refer
+            && who == side
+        {
+            hand.after(after, What::Refer, id);
+        }
         if side == Side::Caller {
             if let Some(after) = script.info_ms {
                 hand.after(after, What::Info, id);
@@ -35,7 +40,7 @@ impl Phone {
         }
     }
 
-    fn up(&self, id: u64) -> Option<usize> {
+    pub(super) fn up(&self, id: u64) -> Option<usize> {
         self.lines.iter().position(|line| line.id == id && line.stage == Stage::Up && !line.bye_sent)
     }
 
@@ -185,6 +190,17 @@ impl Phone {
             reply = reply.body(b"application/sdp", sdp.as_bytes());
         }
         self.reply(id, reply.build(), hand);
+    }
+
+    /// The talk is over: BYE, or nothing at all.
+    pub(super) fn end_talk(&mut self, id: u64, hand: &mut Hand) {
+        let line = self.lines.iter().find(|line| line.id == id && line.stage == Stage::Up);
+        let attempt = line.and_then(|line| line.attempt).filter(|number| self.attempt(*number).drops);
+        let (Some(line), Some(attempt)) = (line, attempt) else { return self.hang_up(id, hand) };
+        let side = line.side;
+        self.lines.retain(|line| line.id != id);
+        self.clients.retain(|client| client.line != Some(id));
+        hand.notes.extend([Note::Dropped { attempt }, Note::Down { attempt, side }]);
     }
 
     pub(super) fn hang_up(&mut self, id: u64, hand: &mut Hand) {

@@ -47,6 +47,18 @@ fn only_what_all_must_share_is_in_the_sum() {
     assert_ne!(good().sum(), other.sum());
 }
 
+/// The guard is worth more than the drift that is reckoned with: an owner's slow clock and a director's fast one, thousandths.
+#[test]
+fn a_lease_is_over_before_it_is_given_away() {
+    let settings = Settings::default();
+    let rows = [(0, true), (10, true), (50, true), (80, true), (83, false)];
+    for (drift, holds) in rows {
+        let acts_us = u64::from(settings.lease_ms) * 1_000 * 1_000 / (1_000 - drift);
+        let waits_us = settings.silence().as_micros() as u64 * 1_000 / (1_000 + drift);
+        assert_eq!(acts_us < waits_us, holds, "{drift} thousandths: {acts_us} us of a lease, {waits_us} us of silence");
+    }
+}
+
 fn good() -> Settings {
     let member = |node, chassis| MemberSetting { node: NodeId(node), chassis, name: String::new() };
     Settings {

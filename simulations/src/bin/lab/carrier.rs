@@ -187,6 +187,9 @@ impl Total {
         for (name, count) in &self.sometimes {
             println!("  * {name:<40}{count:>8}");
         }
+        let names = simulations::cluster::sometimes::NAMES.iter();
+        let not_met: Vec<&str> = names.copied().filter(|name| !self.sometimes.contains_key(*name)).collect();
+        println!("  not met: {}", not_met.join(", "));
         for name in self.missing(wanted) {
             println!("  never happened: {name}");
         }

@@ -1,10 +1,7 @@
 //! Processes: killed, paused, started again; and what calls were doing when that happened.
 
-use fabric::SLOTS;
-
 use crate::cluster::event::Event;
 use crate::cluster::lab::ClusterLab;
-use crate::cluster::scene::Role;
 
 impl ClusterLab {
     /// Ends a process; with `power` the whole machine. Whether it lived.
@@ -22,7 +19,11 @@ impl ClusterLab {
         own.held.clear();
         (own.paused, own.slow_us) = (false, 0);
         match power {
-            true => own.disk.crash(&mut self.dice),
+            true => {
+                if own.disk.crash(&mut self.dice).bytes > 0 {
+                    self.watch.sometimes.hit("write torn by a crash");
+                }
+            }
             // What was written is in the kernel's hands.
             false => own.disk.synced(u64::MAX),
         }
@@ -139,47 +140,6 @@ impl ClusterLab {
             if self.nodes[node].boot == boot && self.nodes[node].host.is_some() {
                 self.store(node, envelope);
             }
-        }
-    }
-
-    /// Notes what the calls of a node were doing when something happened to it.
-    pub(in crate::cluster) fn watch_calls(&mut self, node: usize) {
-        if self.role(node) != Role::Proxy {
-            return;
-        }
-        let id = self.id(node);
-        for attempt in 0..self.street.book.facts.len() {
-            let facts = &self.street.book.facts[attempt];
-            let Some(call_id) = facts.call_ids.first() else { continue };
-            let slot = self.street.home.keys.call(call_id.as_bytes(), b"").slot() % SLOTS;
-            let table = &self.watch.table;
-            let owner = table.group_of_slot(slot).and_then(|group| table.group(group));
-            if owner.is_none_or(|row| row.active != Some(id) || row.standby.is_none()) {
-                continue;
-            }
-            let over = facts.caller.is_some_and(|(_, until)| until.is_some())
-                || (facts.caller.is_none() && !facts.finals.is_empty());
-            if over {
-                continue;
-            }
-            let ringing = facts.provisionals.iter().any(|status| *status > 100);
-            let name = if facts.finals.is_empty() && facts.gave_up_ms.is_some() {
-                "take-over while cancelling"
-            } else if facts.ok_to_caller_ms.is_none() && !facts.ok_from_callee.is_empty() {
-                "take-over between 2xx and its forwarding"
-            } else if facts.ok_to_caller_ms.is_some() && facts.callees.is_empty() {
-                "take-over between 2xx and ACK"
-            } else if !facts.hung_up.is_empty() {
-                "take-over while ending"
-            } else if facts.caller.is_some() {
-                "take-over while talking"
-            } else if ringing {
-                "take-over while ringing"
-            } else {
-                "take-over while dialling"
-            };
-            self.watch.sometimes.hit(name);
-            self.watch.orphans.insert(attempt, self.now / 1_000);
         }
     }
 }

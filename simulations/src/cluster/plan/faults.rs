@@ -69,8 +69,20 @@ pub enum FaultKind {
     RelayHang,
     /// The central store cannot be reached.
     StoreOutage,
+    /// One of the store's three replicas takes writes `much` milliseconds late.
+    StoreLag,
+    /// One of them is gone; with `disk_lost` it comes back empty.
+    StoreReplicaLoss,
+    /// Power goes in the middle of the target's next write to disk: half of it stands there.
+    TornWrite,
+    /// NAT boxes (`much` thousandths of them) restart and forget where they led.
+    NatReset,
     /// Every node leaves, ends and comes back, one by one.
     RollingRestart,
+    /// The same, and each comes back with the release after the one that the run began with.
+    RollingUpgrade,
+    /// Every node that has the next release goes back to the one before it, one by one.
+    RollingRollback,
     /// One node works slowly (`much` milliseconds a letter) while its beats are on time.
     Gray,
     /// An operator makes the standby of a group active.
@@ -99,7 +111,13 @@ impl FaultKind {
             FaultKind::RelayDeath => "relay-death",
             FaultKind::RelayHang => "relay-hang",
             FaultKind::StoreOutage => "store-outage",
+            FaultKind::StoreLag => "store-lag",
+            FaultKind::StoreReplicaLoss => "store-replica-loss",
+            FaultKind::TornWrite => "torn-write",
+            FaultKind::NatReset => "nat-reset",
             FaultKind::RollingRestart => "rolling-restart",
+            FaultKind::RollingUpgrade => "rolling-upgrade",
+            FaultKind::RollingRollback => "rolling-rollback",
             FaultKind::Gray => "gray",
             FaultKind::MakeActive => "make-active",
             FaultKind::MakeStandby => "make-standby",
@@ -115,6 +133,9 @@ impl FaultKind {
                 | FaultKind::ClockDrift
                 | FaultKind::ClockStep
                 | FaultKind::StoreOutage
+                | FaultKind::StoreLag
+                | FaultKind::StoreReplicaLoss
+                | FaultKind::NatReset
                 | FaultKind::RelayHang
                 | FaultKind::RelayDeath
                 | FaultKind::DiskStall
@@ -122,7 +143,31 @@ impl FaultKind {
     }
 
     fn wants_target(self) -> bool {
-        !matches!(self, FaultKind::Loss | FaultKind::StoreOutage | FaultKind::RollingRestart)
+        !matches!(
+            self,
+            FaultKind::Loss
+                | FaultKind::StoreOutage
+                | FaultKind::StoreLag
+                | FaultKind::StoreReplicaLoss
+                | FaultKind::NatReset
+                | FaultKind::RollingRestart
+                | FaultKind::RollingUpgrade
+                | FaultKind::RollingRollback
+        )
+    }
+
+    /// Without `much` it would do nothing.
+    fn wants_much(self) -> bool {
+        matches!(
+            self,
+            FaultKind::Loss
+                | FaultKind::ClockDrift
+                | FaultKind::ClockStep
+                | FaultKind::DiskStall
+                | FaultKind::StoreLag
+                | FaultKind::NatReset
+                | FaultKind::Gray
+        )
     }
 }
 
@@ -179,6 +224,9 @@ impl FaultPlan {
             (None, true) => return Err(format!("{} needs a target", kind.name())),
             (Some(_), false) => return Err(format!("{} has no target", kind.name())),
             _ => {}
+        }
+        if kind.wants_much() && self.much.is_none() {
+            return Err(format!("{} needs `much`", kind.name()));
         }
         for text in self.target.iter().chain(&self.from) {
             match Target::parse(text)? {

@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
+use crate::cluster::nat::NatKind;
 use crate::dice::Dice;
 
 /// A number, or a range that each seed draws from.
@@ -88,6 +89,10 @@ pub struct Workload {
     pub tcp_permille: u64,
     /// Behind a NAT.
     pub nat_permille: u64,
+    /// Kinds of NAT boxes, each as often as the others.
+    pub nat_kinds: Vec<NatKind>,
+    /// A UDP mapping that nothing goes out by is forgotten after so long, seconds, drawn for each box; 0: never.
+    pub nat_idle_s: Range,
     /// Users with two phones: calls to them fork.
     pub second_phone_permille: u64,
     /// TCP phones that do not send again what was under way when their connection broke.
@@ -106,6 +111,10 @@ pub struct Workload {
     /// Calls with hold and resume; with re-INVITEs from both sides at once.
     pub hold_permille: u64,
     pub glare_permille: u64,
+    /// Calls whose phone forgets them instead of hanging up.
+    pub drop_permille: u64,
+    /// Calls in which one side transfers the other one to a third (REFER).
+    pub transfer_permille: u64,
     /// Lengths, seconds.
     pub ring_s: Range,
     pub talk_s: Range,
@@ -124,6 +133,8 @@ impl Default for Workload {
             calls: 220,
             tcp_permille: 300,
             nat_permille: 300,
+            nat_kinds: NatKind::ALL.to_vec(),
+            nat_idle_s: Range::of(100.0, 300.0),
             second_phone_permille: 60,
             rude_permille: 100,
             slow_permille: 100,
@@ -134,6 +145,8 @@ impl Default for Workload {
             cancel_permille: 120,
             hold_permille: 150,
             glare_permille: 80,
+            drop_permille: 0,
+            transfer_permille: 0,
             ring_s: Range::of(0.0, 8.0),
             talk_s: Range::of(0.5, 40.0),
             register_s: Range::of(1.0, 8.0),

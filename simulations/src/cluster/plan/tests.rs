@@ -25,6 +25,22 @@ fn errors_name_the_line() {
             5,
             "there are 4 chassis",
         ),
+        ("name = \"a\"\nabout = \"b\"\nbusy_s = 10\n\n[[fault]]\nkind = \"store-lag\"\n", 6, "store-lag needs `much`"),
+        (
+            "name = \"a\"\nabout = \"b\"\nbusy_s = 10\n\n[[fault]]\nkind = \"nat-reset\"\ntarget = \"active\"\n",
+            6,
+            "nat-reset has no target",
+        ),
+        (
+            "name = \"a\"\nabout = \"b\"\nbusy_s = 10\n\n[[fault]]\nkind = \"torn-write\"\n",
+            6,
+            "torn-write needs a target",
+        ),
+        (
+            "name = \"a\"\nabout = \"b\"\nbusy_s = 10\n[workload]\nnat_kinds = [\"cubic\"]\n",
+            5,
+            "unknown variant `cubic`",
+        ),
         ("name = \"a\"\nabout = \"b\"\nbusy_s = 10\n[must]\nhappen = [\"rain\"]\n", 5, "nothing is called \"rain\""),
         ("name = \"a\"\nabout = \"b\"\nbusy_s = 10\n[workload]\ntalk_s = [5, 1]\n", 5, "a range goes upwards"),
         ("name = \"a\"\nabout = \"b\"\nbusy_s = 1\n", 0, "busy_s and drain_s lie between"),
