@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) seats: BTreeMap<GroupId, Seat>,
     /// Highest epoch seen of each group.
     pub(crate) fence: BTreeMap<GroupId, Epoch>,
+    /// Groups whose owner was asked for a fill, with its epoch: what it sends meanwhile has no seat here.
+    pub(crate) unseated: BTreeMap<GroupId, (Epoch, NodeId)>,
     pub(crate) lease: Lease,
     pub(crate) outgoing: Outgoing,
     /// Letters for actors that are about to be ours, or are being handed over.
@@ -93,6 +95,7 @@ impl Office {
             slots: vec![None; usize::from(SLOTS)],
             seats: BTreeMap::new(),
             fence: BTreeMap::new(),
+            unseated: BTreeMap::new(),
             lease: Lease::default(),
             outgoing: Outgoing::default(),
             waiting: Vec::new(),

@@ -25,6 +25,7 @@ impl Office {
     /// What backups hold stays good for a take-over; a new session fills them anew.
     pub(crate) fn session_ends(&self, inner: &mut Inner, node: NodeId, now: Instant) {
         inner.sessions.remove(&node);
+        inner.unseated.retain(|_, (_, owner)| *owner != node);
         for seat in inner.seats.values_mut() {
             if let Seat::Active(primary) = seat {
                 primary.lost(node);
@@ -48,11 +49,14 @@ impl Office {
                         _ => Backup::new(epoch, from),
                     };
                     inner.seats.insert(group, Seat::Backup(Box::new(backup)));
+                    inner.unseated.remove(&group);
                 }
             }
             Parcel::Record(record) => {
                 let (group, epoch) = (record.group, record.epoch);
-                let Some(backup) = inner.backup(group, epoch, from) else { return };
+                let Some(backup) = inner.backup(group, epoch, from) else {
+                    return self.ask_for_fill(inner, group, epoch, from);
+                };
                 let taken = backup.take(*record, now);
                 inner.counts.records_in += 1;
                 match taken {
@@ -62,7 +66,9 @@ impl Office {
                 }
             }
             Parcel::FillEnd { group, epoch, number, sum } => {
-                let Some(backup) = inner.backup(group, epoch, from) else { return };
+                let Some(backup) = inner.backup(group, epoch, from) else {
+                    return self.ask_for_fill(inner, group, epoch, from);
+                };
                 let answer = match backup.filled(number, sum) {
                     true => Parcel::Ack { group, epoch, number },
                     false => {
@@ -102,6 +108,17 @@ impl Office {
                 inner.counts.fills += 1;
             }
         }
+    }
+
+    /// The owner of a group sends what follows a fill that is no longer here: a table that is older than the fill did not
+    /// name this node, and took its seat away. It is asked for everything again, once for each fill.
+    fn ask_for_fill(&self, inner: &mut Inner, group: GroupId, epoch: Epoch, from: NodeId) {
+        let stale = inner.fence.get(&group).is_some_and(|fence| epoch < *fence);
+        let active = matches!(inner.seats.get(&group), Some(Seat::Active(primary)) if primary.epoch >= epoch);
+        if stale || active || inner.unseated.insert(group, (epoch, from)) == Some((epoch, from)) {
+            return;
+        }
+        self.links.send(from, Parcel::Again { group, epoch });
     }
 
     /// Whether records of this epoch may be taken here: the sender owns the group, as far as anybody knows.

@@ -50,3 +50,26 @@ fn nobody_is_founded_for_what_is_another_ones() {
         }
     }
 }
+
+/// A table that is older than a fill takes the seat of it away: the owner is asked for everything again, once.
+#[test]
+fn a_fill_that_lost_its_seat_is_asked_for_again() {
+    let mut net = Net::new(&[]);
+    let mut without = first_table();
+    without.groups[0].standby = None;
+    let with = Table { version: 2, ..first_table() };
+    net.tell(A, &with);
+    net.tell(LB, &with);
+    net.pass(Duration::from_millis(50), &[]);
+    net.tell(B, &without);
+    net.tell(B, &with);
+    net.seen.clear();
+    for what in ["one", "two", "three"] {
+        net.say(call(1), what);
+    }
+    net.pass(Duration::from_millis(50), &[]);
+    let again = |(from, _, parcel): &&(NodeId, NodeId, Parcel)| *from == B && matches!(parcel, Parcel::Again { .. });
+    assert_eq!(net.seen.iter().filter(again).count(), 1, "{:?}", net.seen);
+    assert_eq!(net.nodes[&A].office.sums(), net.nodes[&B].office.sums(), "the standby has everything");
+    assert_eq!(net.answers(), 3, "nothing waits for it any more");
+}
