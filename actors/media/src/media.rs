@@ -50,8 +50,8 @@ struct Job {
     sender: Sender,
     ask: MediaAsk,
     since: Instant,
-    /// It lost its relay once and is tried on another.
-    again: bool,
+    /// How often it has lost its relay and was tried on another.
+    tries: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ impl Media {
                 answer(sender, Letter::Returned(fault), out);
             }
             ask => {
-                let job = Job { sender, ask, since: now.instant, again: false };
+                let job = Job { sender, ask, since: now.instant, tries: 0 };
                 match self.flight.is_some() {
                     true => self.queue.push_back(job),
                     false => self.begin(job, now, out),
@@ -244,7 +244,7 @@ impl Media {
         self.flight = Some(Box::new(Flight { job, thread, overdue, lines: prepared.lines }));
     }
 
-    fn on_done(&mut self, thread: Thread, relayed: RelayDone, now: Now, out: &mut Outbox) {
+    fn on_done(&mut self, from: Address, thread: Thread, relayed: RelayDone, now: Now, out: &mut Outbox) {
         if let Some(chore) = self.chores.done(thread) {
             if !chore.tag.is_empty() {
                 self.on_stats(relayed.stats.unwrap_or_default(), out);
@@ -252,7 +252,7 @@ impl Media {
             return;
         }
         let Some(flight) = self.flight.take_if(|flight| flight.thread == thread) else {
-            self.on_late(thread, &relayed, now);
+            self.on_late(from, thread, &relayed, now);
             return;
         };
         let Flight { job, lines, .. } = *flight;
@@ -275,12 +275,13 @@ impl Media {
     }
 
     /// An answer nobody waits for any more. If it opened a session that is not the present one, that one must go.
-    fn on_late(&mut self, thread: Thread, relayed: &RelayDone, now: Now) {
+    fn on_late(&mut self, from: Address, thread: Thread, relayed: &RelayDone, now: Now) {
         let generation = (thread.0 >> 32) as u16;
         let present = generation == self.generation && self.relay == Some(relayed.relay) && self.ending.is_none();
         if !relayed.sdp.is_empty() && !present {
             debug!(call = %self.key, relay = relayed.relay, "a session opened too late");
-            let session = Session { site: self.site, relay: Some(relayed.relay), generation };
+            let site = if matches!(from, Address::Anchor(..)) { Site::of(from) } else { self.site };
+            let session = Session { site, relay: Some(relayed.relay), generation };
             self.chores.add(session, Box::default(), now.instant, &self.settings);
         }
     }
@@ -307,9 +308,9 @@ impl Media {
         // After a take-over the anchor may have been lost as well; the next one is tried.
         let other = had_relay || self.site != self.first() || self.settings.anchors.len() > 1;
         match &job.ask {
-            MediaAsk::Offer { .. } if lost && other && !job.again && self.ending.is_none() => {
+            MediaAsk::Offer { .. } if lost && other && job.tries < self.tries_max() && self.ending.is_none() => {
                 self.lose_relay(now);
-                job.again = true;
+                job.tries += 1;
                 self.queue.push_front(job);
             }
             MediaAsk::Offer { from_leg, to_leg, .. } => {
@@ -325,16 +326,18 @@ impl Media {
                 if lost {
                     self.lose_relay(now);
                 }
-                let offer = self.legs.take(*to_leg, *from_leg).filter(|_| lost && other && !job.again);
+                let offer =
+                    self.legs.take(*to_leg, *from_leg).filter(|_| lost && other && job.tries < self.tries_max());
                 match offer.filter(|_| self.ending.is_none()) {
                     // Another relay hears the offer once more, then its answer: the caller is heard there, the callee
                     // after its next offer.
                     Some(ask) => {
                         let sender = Sender { address: Address::Nobody, thread: Thread::NONE, ..job.sender };
                         let since = job.since;
-                        job.again = true;
+                        job.tries += 1;
+                        let tries = job.tries;
                         self.queue.push_front(job);
-                        self.queue.push_front(Job { sender, ask, since, again: true });
+                        self.queue.push_front(Job { sender, ask, since, tries });
                     }
                     None => answer(job.sender, Letter::Returned(fault), out),
                 }
@@ -343,6 +346,12 @@ impl Media {
             MediaAsk::Drop { .. } | MediaAsk::End => {}
         }
         self.settle(now, out);
+    }
+
+    /// How often an ask moves on to the next anchor: past all of them, as two of them may be lost at once.
+    fn tries_max(&self) -> u8 {
+        let others = self.settings.anchors.len().saturating_sub(1);
+        u8::try_from(others).unwrap_or(u8::MAX).clamp(1, TRIES_MAX)
     }
 
     /// The anchor that a session of this generation would get.
@@ -500,7 +509,7 @@ impl Machine for Media {
     fn handle(&mut self, mail: Envelope, now: Now, out: &mut Outbox) {
         match &mail.letter {
             Letter::MediaAsk(ask) => self.on_ask(&mail, (**ask).clone(), now, out),
-            Letter::RelayDone(relayed) => self.on_done(mail.thread, (**relayed).clone(), now, out),
+            Letter::RelayDone(relayed) => self.on_done(mail.from, mail.thread, (**relayed).clone(), now, out),
             Letter::Returned(fault) => self.on_fault(mail.thread, fault.clone(), now, out),
             Letter::Describe => out.answer(&mail, Letter::Described(Box::new(self.describe()))),
             other => debug!(kind = other.kind(), "not for a media session"),
@@ -577,6 +586,9 @@ fn refused(what: String) -> Box<Letter> {
 fn returned(fault: Fault) -> Box<Letter> {
     Box::new(Letter::Returned(fault))
 }
+
+/// Most anchors that an ask moves on to, count; its deadline ends it earlier where they are silent.
+const TRIES_MAX: u8 = 7;
 
 /// The caller's leg.
 const CALLER: u16 = 0;

@@ -162,3 +162,48 @@ fn an_answer_that_finds_its_relay_gone_is_told_to_another_with_its_offer() {
         assert_eq!(b.done_on(thread, &ask, 5), ["2 sdp new"]);
     }
 }
+
+/// Two anchors may be lost at once: the chassis of one, and the rtpengine of another.
+#[test]
+fn an_offer_is_tried_at_every_anchor() {
+    for (anchors, tries) in [(1, 1), (2, 2), (4, 4), (20, 8)] {
+        let mut b = bench_with(|settings| settings.anchors = (1..=anchors).collect());
+        let mut asked = Vec::new();
+        b.thread += 1;
+        let mail = Envelope::ask(CALL, b.out.me(), Thread(b.thread), Letter::MediaAsk(Box::new(offer(0, 1))));
+        b.step(Some(mail));
+        loop {
+            let mail = b.out.take();
+            let ask = mail.iter().find(|mail| matches!(mail.letter, Letter::RelayAsk(_)));
+            let Some(ask) = ask else {
+                assert!(
+                    matches!(&mail[..], [one] if matches!(&one.letter, Letter::Returned(fault) if fault.kind == Unavailable))
+                );
+                break;
+            };
+            assert!(mail.len() == 1 && !asked.contains(&ask.to), "{mail:?}");
+            asked.push(ask.to);
+            let back = ask.answer(Letter::Returned(Fault::unavailable("its node is down")));
+            b.step(Some(back));
+        }
+        assert_eq!(asked.len(), tries, "of {anchors} anchors");
+    }
+}
+
+/// A session that opens after it was given up is deleted where it is, not where the call has gone since.
+#[test]
+fn a_session_that_opens_too_late_is_deleted_at_its_own_anchor() {
+    let mut b = bench_with(|settings| settings.anchors = vec![1, 2]);
+    let mail = Envelope::ask(CALL, b.out.me(), Thread(1), Letter::MediaAsk(Box::new(offer(0, 1))));
+    b.step(Some(mail));
+    let first = b.out.take().remove(0);
+    b.step(Some(first.answer(Letter::Returned(Fault::timeout("slow")))));
+    let second = b.out.take().remove(0);
+    assert_ne!(first.to, second.to);
+    let late = RelayDone { relay: 3, sdp: Bytes::from_static(b"late"), stats: None };
+    b.step(Some(first.answer(Letter::RelayDone(Box::new(late)))));
+    let mail = b.out.take();
+    let [delete] = &mail[..] else { panic!("{mail:?}") };
+    let Letter::RelayAsk(ask) = &delete.letter else { panic!("{delete:?}") };
+    assert_eq!((delete.to, ask.verb, ask.relay), (first.to, RelayVerb::Delete, Some(3)));
+}
