@@ -108,9 +108,18 @@ impl Registration {
 
     fn on_register(&mut self, sip: SipIn, now: Now, out: &mut Outbox) {
         let print = self.print(&sip);
-        if let Some(open) = &self.open {
+        if let Some(open) = &mut self.open {
+            if open.print == print {
+                // Its client has lost its stream and sent it again on the next one: the answer goes there (RFC 3261 18.2.2),
+                // and what is not bound yet is bound there.
+                match open.stage {
+                    Stage::Account => open.sip = sip,
+                    Stage::Bind | Stage::Tell => open.sip.source = sip.source,
+                }
+                return;
+            }
             // What is older than the request in hand was sent before it: a copy that took its time.
-            if open.print == print || cseq_of(&sip) < cseq_of(&open.sip) {
+            if cseq_of(&sip) < cseq_of(&open.sip) {
                 return;
             }
             if open.stage != Stage::Tell {
@@ -323,8 +332,13 @@ impl Registration {
                 &long
             }
         };
-        let (port, connection) = (sip.source.remote.port().to_be_bytes(), sip.source.connection.to_be_bytes());
-        let parts = [part(Name::Via), part(Name::CSeq), part(Name::Authorization), address, &port, &connection];
+        // A client whose stream has ended sends what is open again on the next one, which has another port.
+        let port = match sip.source.transport {
+            Transport::Udp => sip.source.remote.port(),
+            _ => 0,
+        };
+        let port = port.to_be_bytes();
+        let parts = [part(Name::Via), part(Name::CSeq), part(Name::Authorization), address, &port, &NO_CONNECTION];
         hash64(self.desk.home.secret(), &parts)
     }
 
@@ -401,6 +415,9 @@ impl Machine for Registration {
         parts.push(Part { name: "".into(), value: Some(self.write()) });
     }
 }
+
+/// Stands in the print for the stream, which is no part of a request: a copy may come by another one.
+const NO_CONNECTION: [u8; 8] = [0; 8];
 
 /// How long a retransmission may come after its request: timer J of RFC 3261 17.2.2, 64 times T1.
 const RETRANSMISSION: Duration = Duration::from_secs(32);

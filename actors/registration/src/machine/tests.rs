@@ -2,6 +2,7 @@
 
 use auth::{Challenge, Policy};
 use fabric::NodeId;
+use fabric::letters::flow::Flow;
 
 use super::*;
 use bench::*;
@@ -241,6 +242,37 @@ fn retransmissions_of_an_accepted_request_are_told_again() {
     assert_eq!(again.headers(Name::Require), ["outbound"]);
     assert_eq!(again.headers(Name::FlowTimer), ["120"]);
     assert_eq!(again.headers(Name::Path), [path()]);
+}
+
+/// A client over a stream never asks twice, but once more where its stream has ended: the same answer goes to the next one.
+#[test]
+fn copies_on_the_next_stream_are_answered_there() {
+    for transport in [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
+        for copies_after in ["account", "bind", "answer"] {
+            let mut bench = Bench::new(settings());
+            let request = Req { transport, ..bench.answered(&Req::default(), 0) };
+            let next = Flow { transport, connection: 9, remote: "192.0.2.9:4999".parse().unwrap(), ..flow() };
+            let copy = |bench: &mut Bench| bench.sip(message(&request.text()), next, false);
+            let ask = bench.register(&request).one();
+            if copies_after == "account" {
+                copy(&mut bench).none();
+            }
+            let bind = bench.answer(&ask, alice()).one();
+            if copies_after == "bind" {
+                copy(&mut bench).none();
+            }
+            let mut reply = bench.answer(&bind, bound(&[])).one_reply();
+            if copies_after == "answer" {
+                assert_eq!((reply.status(), reply.flow.remote.port()), (200, 4711));
+                let ask = copy(&mut bench).one();
+                let tell = bench.answer(&ask, alice()).one();
+                let Letter::Bind(demand) = &tell.letter else { panic!("{tell:?}") };
+                assert_eq!(demand.change, BindChange::Fetch, "nothing is bound twice");
+                reply = bench.answer(&tell, bound(&[])).one_reply();
+            }
+            assert_eq!((reply.status(), reply.flow), (200, next), "a copy after the {copies_after}");
+        }
+    }
 }
 
 /// Networks that deliver twice, and late: no copy of an earlier request disturbs a later one.
