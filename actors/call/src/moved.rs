@@ -85,7 +85,8 @@ impl Call {
     }
 }
 
-/// The flow of the binding that is this phone: the same contact, else the same host, else the only one there is.
+/// The flow of the binding that is this phone: the same contact, else the same host over the same transport. Any other
+/// binding, and be it the only one, may be another phone of its user, which has no part in this call.
 fn new_way(bindings: &[Binding], target: &[u8], old: &Flow, tokens: &Tokens, now: Now) -> Option<Flow> {
     let live: Vec<&Binding> = bindings.iter().filter(|binding| binding.expires_ms > now.unix_ms).collect();
     let flow_of = |binding: &Binding| plan::way(&binding.path, tokens).0.filter(|flow| flow != old);
@@ -96,11 +97,5 @@ fn new_way(bindings: &[Binding], target: &[u8], old: &Flow, tokens: &Tokens, now
         return flow_of(binding);
     }
     let host = |flow: &Flow| flow.remote.ip() == old.remote.ip() && flow.transport == old.transport;
-    if let Some(flow) = live.iter().filter_map(|binding| flow_of(binding)).find(host) {
-        return Some(flow);
-    }
-    match live.as_slice() {
-        [only] => flow_of(only),
-        _ => None,
-    }
+    live.iter().filter_map(|binding| flow_of(binding)).find(host)
 }

@@ -20,6 +20,8 @@ fn reconnect(stage: &mut Stage) {
     stage.add_phone("bob again", 22, Transport::Tcp);
     stage.bindings.clear();
     stage.bind("bob", "bob again", 1000);
+    let bindings = stage.bindings.get_mut("bob@example.test").expect("bound");
+    bindings[0].contact = "sip:bob@192.0.2.9:5060".into();
 }
 
 #[test]
@@ -72,4 +74,27 @@ fn the_phone_is_gone_for_good() {
          media < end
          records < stop Failed",
     );
+}
+
+/// The only phone that bob has left is another one: it has no part in this call, and is not told of it.
+#[test]
+fn another_phone_is_left_in_peace() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let Talk { mut stage, mut alice, mut alices, .. } = talk();
+        stage.broken = vec!["bob"];
+        stage.add_phone("desk", 33, transport);
+        stage.bindings.clear();
+        stage.bind("bob", "desk", 1000);
+        stage.send("alice", &alice.inside(&mut alices, Method::Info, ""));
+        stage.expect(
+            "alice > INFO
+             bob < INFO
+             location < bob@example.test
+             alice < 480 INFO
+             alice < BYE
+             bob < BYE
+             media < end
+             records < stop Failed",
+        );
+    }
 }
