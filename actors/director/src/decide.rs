@@ -215,7 +215,9 @@ impl Work<'_> {
             Some(active) if self.reborn.contains(&active) => self.replace_reborn(row, active),
             Some(active) if self.is_silent(active) => self.replace_silent(row, seat, active),
             Some(active) => {
-                if let Some(next) = row.next.filter(|_| report.is_some_and(|report| report.yielded)) {
+                if let Some(next) =
+                    row.next.filter(|_| report.is_some_and(|report| report.yielded) || fabric::mutant!(YieldUnawaited))
+                {
                     self.hand_over(row, seat, active, next);
                 }
             }
@@ -373,7 +375,9 @@ impl Work<'_> {
 /// Makes a node the active one; whoever else had a part has to be told of it anew.
 fn appoint(row: &mut Ownership, node: NodeId) {
     row.active = Some(node);
-    row.epoch = Epoch(row.epoch.0 + 1);
+    if !fabric::mutant!(EpochKept) {
+        row.epoch = Epoch(row.epoch.0 + 1);
+    }
     (row.standby, row.full, row.learner, row.next) = (None, false, None, None);
 }
 

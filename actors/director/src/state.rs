@@ -84,7 +84,7 @@ impl Decided {
     /// The version after this one, if the proposal was made for this one.
     pub fn after(&self, data: &[u8]) -> Option<Decided> {
         let proposal: Proposal = postcard::from_bytes(data).ok()?;
-        (proposal.instead_of == self.version()).then_some(proposal.decided)
+        (proposal.instead_of == self.version() || fabric::mutant!(ProposalStale)).then_some(proposal.decided)
     }
 
     pub fn known(&self, node: NodeId) -> Option<&Known> {

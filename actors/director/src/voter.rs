@@ -80,7 +80,7 @@ impl Voter {
     ) -> (Voter, Vec<Decision>) {
         let ids: Vec<u64> = voters.iter().map(|voter| id(*voter)).collect();
         let log = Log::read(&ids, journal);
-        let joined = !log.is_empty() || log.hard.term > 0 || voters == [me];
+        let joined = !log.is_empty() || log.hard.term > 0 || voters == [me] || fabric::mutant!(JournalTrusted);
         let state = log.snapshot.data.clone();
         let decisions = if state.is_empty() { Vec::new() } else { vec![Decision::State(state)] };
         let mut voter = Voter {
@@ -110,6 +110,9 @@ impl Voter {
     /// Leads, and has decided something in its own term: so it knows all that was decided before.
     pub fn is_settled(&self) -> bool {
         let raft = &self.raw.raft;
+        if fabric::mutant!(ProposalStale) {
+            return self.is_leader();
+        }
         self.is_leader() && raft.raft_log.term(raft.raft_log.applied).is_ok_and(|term| term == raft.term)
     }
 
@@ -247,7 +250,10 @@ impl Voter {
         }
         out.decided.extend(ready.take_committed_entries().into_iter().filter_map(decision));
         let (number, must_sync) = (ready.number(), ready.must_sync());
-        let messages = ready.take_persisted_messages();
+        let mut messages = ready.take_persisted_messages();
+        if fabric::mutant!(SaidBeforeKept) {
+            send(&self.voters, std::mem::take(&mut messages), out);
+        }
         self.raw.advance_append_async(ready);
         self.raw.advance_apply();
         if must_sync || !self.queue.is_empty() || self.flight.is_some() {

@@ -80,10 +80,12 @@ impl Watch {
     /// Whether this beat may count for a lease.
     pub fn grants(&self, beat: &Beat, decided: &Decided) -> bool {
         let (Some(heard), Some(known)) = (self.nodes.get(&beat.node), decided.known(beat.node)) else { return false };
-        heard.pardoned
+        let pardoned = heard.pardoned || fabric::mutant!(SilentGranted);
+        let knows = beat.version >= known.since || fabric::mutant!(LossUntold);
+        pardoned
+            && knows
             && heard.boot == beat.boot
             && decided.boot(beat.node) == beat.boot
-            && beat.version >= known.since
             && decided.version() >= heard.pardoned_at
     }
 

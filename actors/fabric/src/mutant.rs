@@ -39,9 +39,27 @@ pub enum Mutant {
     QuestionsForgotten,
     /// A standby acknowledges what it is sent and keeps nothing.
     ReplicaDropped,
+    // Of the directors: their own lab judges these.
+    /// A new owner keeps the epoch of the old one.
+    EpochKept,
+    /// One voter who does not hear a node is enough.
+    OneVoiceEnough,
+    /// A node that is called silent is granted leases all the same.
+    SilentGranted,
+    /// A leader proposes before it knows all that was decided, and what was proposed on another state counts.
+    ProposalStale,
+    /// A node that is to yield is replaced before it has.
+    YieldUnawaited,
+    /// A voter without its journal votes at once.
+    JournalTrusted,
+    /// A voter speaks before its journal has what it says.
+    SaidBeforeKept,
+    /// A lease is granted to a node that does not know yet what it has lost.
+    LossUntold,
 }
 
 impl Mutant {
+    /// Those that a carrier has to suffer from.
     pub const ALL: [Mutant; 16] = [
         Mutant::FieldNotReplicated,
         Mutant::EpochUnchecked,
@@ -59,6 +77,18 @@ impl Mutant {
         Mutant::ReleaseUntold,
         Mutant::QuestionsForgotten,
         Mutant::ReplicaDropped,
+    ];
+
+    /// Those of the directors.
+    pub const DIRECTORS: [Mutant; 8] = [
+        Mutant::EpochKept,
+        Mutant::OneVoiceEnough,
+        Mutant::SilentGranted,
+        Mutant::ProposalStale,
+        Mutant::YieldUnawaited,
+        Mutant::JournalTrusted,
+        Mutant::SaidBeforeKept,
+        Mutant::LossUntold,
     ];
 
     /// How people call it: `lease-ignored`.
@@ -80,11 +110,19 @@ impl Mutant {
             Mutant::ReleaseUntold => "release-untold",
             Mutant::QuestionsForgotten => "questions-forgotten",
             Mutant::ReplicaDropped => "replica-dropped",
+            Mutant::EpochKept => "epoch-kept",
+            Mutant::OneVoiceEnough => "one-voice-enough",
+            Mutant::SilentGranted => "silent-granted",
+            Mutant::ProposalStale => "proposal-stale",
+            Mutant::YieldUnawaited => "yield-unawaited",
+            Mutant::JournalTrusted => "journal-trusted",
+            Mutant::SaidBeforeKept => "said-before-kept",
+            Mutant::LossUntold => "loss-untold",
         }
     }
 
     pub fn named(name: &str) -> Option<Mutant> {
-        Mutant::ALL.into_iter().find(|mutant| mutant.name() == name)
+        Mutant::ALL.into_iter().chain(Mutant::DIRECTORS).find(|mutant| mutant.name() == name)
     }
 }
 

@@ -54,26 +54,7 @@ fn a_killed_active_is_replaced_in_half_a_second() {
 fn whatever_happens_nobody_acts_twice_and_all_becomes_whole_again() {
     let (first, count) = (env("SEED", 1_000), env("SEEDS", 100));
     for seed in first..first + count {
-        let mut world = World::new(seed, settings());
-        world.run_ms(1_500);
-        for _ in 0..8 {
-            trouble(&mut world);
-            let ms = world.dice.range(20, 900);
-            world.run_ms(ms);
-        }
-        heal(&mut world);
-        world.run_ms(1_000);
-        let table = world.table();
-        let has_active =
-            |row: &fabric::ownership::Ownership| row.active.is_some_and(|active| world.acts(active, row.group));
-        // Longest patience and quarantine: the standby may have to wait longer than the active.
-        if !table.groups.iter().all(has_active) {
-            world.run_until(6_000, |world| {
-                let table = world.table();
-                table.groups.iter().all(|row| row.active.is_some_and(|active| world.acts(active, row.group)))
-            });
-        }
-        world.run_until(70_000, World::is_whole);
+        storm(seed, false);
     }
 }
 
@@ -263,6 +244,47 @@ fn the_same_seed_is_the_same_run() {
     }
 }
 
+/// Eight troubles, and orders of an operator between them; then all becomes whole again.
+pub(super) fn storm(seed: u64, orders: bool) {
+    let mut world = World::new(seed, settings());
+    world.run_ms(1_500);
+    for _ in 0..8 {
+        if orders {
+            order(&mut world);
+        }
+        trouble(&mut world);
+        let ms = world.dice.range(20, 900);
+        world.run_ms(ms);
+    }
+    heal(&mut world);
+    world.run_ms(1_000);
+    let table = world.table();
+    let has_active =
+        |row: &fabric::ownership::Ownership| row.active.is_some_and(|active| world.acts(active, row.group));
+    // Longest patience and quarantine: the standby may have to wait longer than the active.
+    if !table.groups.iter().all(has_active) {
+        world.run_until(6_000, |world| {
+            let table = world.table();
+            table.groups.iter().all(|row| row.active.is_some_and(|active| world.acts(active, row.group)))
+        });
+    }
+    world.run_until(70_000, World::is_whole);
+}
+
+/// An operator moves a group.
+fn order(world: &mut World) {
+    let table = world.table();
+    if table.groups.is_empty() {
+        return;
+    }
+    let row = &table.groups[world.dice.range(0, table.groups.len() as u64) as usize];
+    let at = world.dice.pick(&[NodeId(1), NodeId(2), NodeId(3)]);
+    if let Some(standby) = row.standby {
+        let (group, node) = (Some(row.group), standby);
+        world.order(at, 1, Order::MakeActive { node, group });
+    }
+}
+
 fn trouble(world: &mut World) {
     let nodes: Vec<NodeId> = world.nodes.keys().copied().collect();
     let (a, b) = (world.dice.pick(&nodes), world.dice.pick(&nodes));
@@ -319,7 +341,7 @@ fn others_are_whole(world: &World, node: NodeId) -> bool {
     })
 }
 
-fn heal(world: &mut World) {
+pub(super) fn heal(world: &mut World) {
     world.cuts.clear();
     (world.loss_permille, world.delay_us, world.disk_us) = (0, (100, 1_500), (200, 3_000));
     let nodes: Vec<NodeId> = world.nodes.keys().copied().collect();
