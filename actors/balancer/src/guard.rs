@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use fabric::hash::hash64;
+use fabric::letters::control::{SharedBan, Verdict};
 use fabric::letters::flow::Flow;
-use fabric::{Instant, Now};
+use fabric::{Instant, NodeId, Now};
 
 use crate::Settings;
 use crate::bans::{Bans, party};
@@ -60,14 +61,14 @@ const UNDER_WAY_BURSTS: u64 = 4;
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
 
 impl Guard {
-    pub fn new(settings: &Settings, secret: [u8; 16]) -> Guard {
+    pub fn new(me: NodeId, settings: &Settings, secret: [u8; 16]) -> Guard {
         let verified = Duration::from_secs(settings.verified_s.into());
         let rate = (settings.flood_messages_per_s > 0).then(|| {
             let interval = (1_000_000 / u64::from(settings.flood_messages_per_s)).max(1);
             Rate { interval, burst: interval * u64::from(settings.flood_burst.max(1)) }
         });
         Guard {
-            bans: Bans::new(settings.bans_max),
+            bans: Bans::new(me, settings.bans_max),
             addresses: Generations::new(settings.addresses_max, ADDRESS_PERIOD),
             verified_flows: Generations::new(settings.verified_max, verified),
             verified_parties: Generations::new(settings.verified_max, verified),
@@ -108,24 +109,43 @@ impl Guard {
         }
     }
 
-    /// Counts a message that the limit has dropped; says how long its address is now banned, seconds, if it is.
+    /// Counts a message that the limit has dropped; the ban of its address, when that is one too many.
     ///
-    /// The source address of a datagram proves nothing: an address with a verified flow is not banned.
-    pub fn on_drop(&mut self, flow: &Flow, now: Now) -> Option<u32> {
+    /// The source address of a datagram proves nothing: an address with a verified flow, here or at another balancer, is
+    /// not banned.
+    pub fn on_drop(&mut self, flow: &Flow, now: Now) -> Option<SharedBan> {
         let flow_key = self.flow_key(flow);
         if self.verified_flows.get(flow_key, now.instant).is_some() {
             return None;
         }
-        let key = self.party_key(flow.remote.ip());
+        let address = flow.remote.ip();
+        let key = self.party_key(address);
         let meter = self.addresses.at(key, now.instant);
         meter.drops = meter.drops.saturating_add(1);
         let enough = self.drops_to_ban != 0 && meter.drops >= self.drops_to_ban && self.ban_s != 0;
-        if !enough || self.verified_parties.get(key, now.instant).is_some() {
+        let vouched = || self.bans.is_vouched(address, now.instant);
+        if !enough || self.verified_parties.get(key, now.instant).is_some() || vouched() {
             return None;
         }
         meter.drops = 0;
-        self.bans.ban(flow.remote.ip(), self.ban_s, Cow::Borrowed("flood"), now);
-        Some(self.ban_s)
+        self.bans.ban(address, self.ban_s, Cow::Borrowed("flood"), false, now)
+    }
+
+    /// Takes in what another balancer has decided; what was news, and what this one has to say against it.
+    pub fn on_news(&mut self, told: Vec<SharedBan>, now: Now) -> (Vec<SharedBan>, Vec<SharedBan>) {
+        let (mut news, mut objections) = (Vec::new(), Vec::new());
+        for ban in told {
+            if !self.bans.take(&ban, now) {
+                continue;
+            }
+            let key = self.party_key(ban.address);
+            if ban.verdict == Verdict::Banned && !ban.by_hand && self.verified_parties.get(key, now.instant).is_some() {
+                objections.extend(self.bans.vouch(ban.address, now));
+            } else {
+                news.push(ban);
+            }
+        }
+        (news, objections)
     }
 
     /// The flow has answered a challenge.

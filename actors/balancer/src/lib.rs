@@ -16,7 +16,8 @@
 //! Nothing is kept for a message; what is kept for addresses lives in tables with a limit that forget in two generations.
 //!
 //! A flood over UDP can carry a forged source address. A flow that has answered a challenge (a 2xx to its REGISTER
-//! went out) has a limit of its own, and an address that has such a flow is never banned by a flood.
+//! went out) has a limit of its own, and an address that has such a flow is never banned by a flood: not here, and not at
+//! another balancer either, which hears an objection. All balancers of a cluster have the same bans (`sharing`).
 //!
 //! With `forward` set the node is a stateless load balancer in front of proxies of others (`relay`).
 //!
@@ -31,6 +32,7 @@ pub mod refusal;
 pub mod relay;
 pub mod screen;
 pub mod settings;
+pub mod sharing;
 
 pub use machine::Balancer;
 pub use settings::{ListenerInfo, Net, Settings};

@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fabric::letter::undeliverable;
-use fabric::letters::control::{Control, ControlAnswer, Description};
+use fabric::letters::control::{Control, ControlAnswer, Description, SharedBan};
 use fabric::letters::flow::{Flow, Received, SipIn, SipOut, Traced, Transmit, Transport};
-use fabric::{
-    Address, Envelope, Fault, Home, Instant, Key, LegToken, Letter, Machine, NodeId, Now, Outbox, Reject, Trace,
-};
+use fabric::{Address, Envelope, Fault, Home, Instant, Key, LegToken, Letter, Machine, Now, Outbox, Reject, Trace};
 use sip::{Limits, Message, Method, ParseError, Splices, Status, View};
 use tracing::{debug, info, trace};
 
@@ -18,6 +16,7 @@ use crate::Settings;
 use crate::guard::{Entry, Guard};
 use crate::relay::Label;
 use crate::screen::{self, Stop};
+use crate::sharing::Sharing;
 use crate::{outbound, refusal, relay};
 
 /// The perimeter of one socket shard.
@@ -27,6 +26,7 @@ pub struct Balancer {
     settings: Arc<Settings>,
     limits: Limits,
     guard: Guard,
+    sharing: Sharing,
     draining: bool,
     /// Our stamps as a relay, one a listener.
     labels: Vec<Label>,
@@ -67,7 +67,8 @@ enum Way {
 
 impl Balancer {
     pub fn new(home: &Home, shard: u16, settings: Arc<Settings>) -> Balancer {
-        let guard = Guard::new(&settings, *home.secret());
+        let guard = Guard::new(home.node, &settings, *home.secret());
+        let sharing = Sharing::new(home.node, shard, &settings);
         let (limits, counts) = (settings.limits(), Counts::default());
         Balancer {
             home: *home,
@@ -75,6 +76,7 @@ impl Balancer {
             settings,
             limits,
             guard,
+            sharing,
             draining: false,
             labels: Vec::new(),
             counts,
@@ -376,20 +378,16 @@ impl Balancer {
 
     fn flooded(&mut self, flow: &Flow, now: Now, out: &mut Outbox) {
         self.counts.flooded += 1;
-        let Some(seconds) = self.guard.on_drop(flow, now) else { return };
-        info!(seconds, "address banned for flooding");
-        for address in self.siblings() {
-            let ban = Control::Ban { address: flow.remote.ip(), seconds, reason: "flood".to_owned() };
-            out.post(address, Letter::Control(Box::new(ban)));
-        }
+        let Some(ban) = self.guard.on_drop(flow, now) else { return };
+        info!(seconds = ban.left_ms / 1_000, "address banned for flooding");
+        self.sharing.tell(&[ban], out);
     }
 
-    /// The other balancers of this node.
-    fn siblings(&self) -> impl Iterator<Item = Address> + use<> {
-        let (NodeId(node), me) = (self.home.node, self.shard);
-        (0..self.settings.siblings)
-            .filter(move |shard| *shard != me)
-            .map(move |shard| Address::Balancer(NodeId(node), shard))
+    /// Another balancer tells what it has decided.
+    fn on_news(&mut self, told: &[SharedBan], from: Address, now: Now, out: &mut Outbox) {
+        let (news, objections) = self.guard.on_news(told.to_vec(), now);
+        self.sharing.pass_on(&news, from, out);
+        self.sharing.tell(&objections, out);
     }
 
     fn on_sip_out(&mut self, mail: &Envelope, sip: &SipOut, now: Now, out: &mut Outbox) {
@@ -424,13 +422,27 @@ impl Balancer {
                 ControlAnswer::Done
             }
             Control::Ban { address, seconds, reason } => {
-                self.guard.bans.ban(*address, *seconds, Cow::Owned(reason.clone()), now);
+                let ban = self.guard.bans.ban(*address, *seconds, Cow::Owned(reason.clone()), true, now);
+                // Every shard of this node is told by the operator.
+                self.sharing.tell_peers(ban.as_slice(), out);
                 ControlAnswer::Done
             }
-            Control::Unban(address) => match self.guard.bans.unban(*address) {
-                true => ControlAnswer::Done,
-                false => ControlAnswer::Refused("no such ban".to_owned()),
+            Control::Unban(address) => match self.guard.bans.unban(*address, now) {
+                Some(lifted) => {
+                    self.sharing.tell_peers(&[lifted], out);
+                    ControlAnswer::Done
+                }
+                None => ControlAnswer::Refused("no such ban".to_owned()),
             },
+            Control::BanNews(_) | Control::BanSums { .. } if !self.sharing.knows(mail.from) => {
+                return debug!(from = ?mail.from, "tells of bans and is no balancer of ours");
+            }
+            Control::BanNews(told) => return self.on_news(told, mail.from, now, out),
+            Control::BanSums { sums, answer } => {
+                let bans = &self.guard.bans;
+                let told = |differs: &dyn Fn(usize) -> bool| bans.told(differs, now.instant);
+                return self.sharing.on_sums(sums, bans.sums(), *answer, told, mail.from, out);
+            }
             Control::Bans => ControlAnswer::Bans(self.guard.bans.list(now.instant)),
             _ => return debug!("not for a balancer"),
         };
@@ -477,12 +489,15 @@ impl Machine for Balancer {
         }
     }
 
-    fn wake(&mut self, now: Now, _out: &mut Outbox) {
-        self.guard.bans.expire(now.instant);
+    fn wake(&mut self, now: Now, out: &mut Outbox) {
+        let bans = &mut self.guard.bans;
+        bans.expire(now.instant);
+        self.sharing.wake(|| bans.sums(), bans.is_empty(), now.instant, out);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.guard.bans.earliest()
+        let bans = &self.guard.bans;
+        bans.earliest().into_iter().chain(self.sharing.deadline(bans.is_empty())).min()
     }
 
     fn is_idle(&self) -> bool {

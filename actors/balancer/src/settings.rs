@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use fabric::NodeId;
 use fabric::letters::flow::Transport;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -17,6 +18,9 @@ pub struct Settings {
     /// Balancers of this node, count; bans made by one are told to the others. The node fills it in. Default 1.
     #[serde(skip)]
     pub siblings: u16,
+    /// Balancer sites of the cluster, which are told of bans; the node fills it in. Default none.
+    #[serde(skip)]
+    pub peers: Vec<NodeId>,
     /// Post every message to the tracer; the node fills it in. Default false.
     #[serde(skip)]
     pub trace: bool,
@@ -72,6 +76,7 @@ impl Default for Settings {
         Settings {
             listeners: Vec::new(),
             siblings: 1,
+            peers: Vec::new(),
             trace: false,
             forward: Vec::new(),
             hosts: Vec::new(),

@@ -294,10 +294,11 @@ fn bans(answer: &Value, width: usize) -> String {
     let rows: Vec<Vec<String>> = items(answer, "bans")
         .map(|row| {
             let left = row["seconds_left"].as_u64().map_or(String::new(), span);
-            vec![cell(row, "address"), left, cell(row, "dropped"), cell(row, "reason")]
+            let origin = format!("node {}", cell(row, "origin"));
+            vec![cell(row, "address"), left, cell(row, "dropped"), origin, cell(row, "reason")]
         })
         .collect();
-    listing(answer, &["ADDRESS", "LEFT", "DROPPED", "REASON"], &rows, width, "bans")
+    listing(answer, &["ADDRESS", "LEFT", "DROPPED", "BANNED BY", "REASON"], &rows, width, "bans")
 }
 
 fn listing(answer: &Value, headings: &[&str], rows: &[Vec<String>], width: usize, what: &str) -> String {

@@ -272,6 +272,7 @@ async fn bans(State(control): Shared) -> Answer {
                 "seconds_left": ban.until_ms.saturating_sub(control.switch.now_ms()).div_ceil(1000),
                 "reason": ban.reason,
                 "dropped": ban.dropped,
+                "origin": ban.origin.0,
             })
         })
         .collect();

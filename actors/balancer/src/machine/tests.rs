@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fabric::Thread;
 use fabric::letters::control::BanEntry;
+use fabric::{NodeId, Thread};
 use sip::Name;
 
 use super::*;

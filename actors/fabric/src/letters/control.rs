@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flow::Traced;
 use super::location::Binding;
-use crate::Key;
+use crate::{Key, NodeId};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Control {
@@ -15,15 +15,58 @@ pub enum Control {
     /// To balancers: refuse (503) or again accept new calls and registrations; in-dialog traffic goes on.
     Drain(bool),
     /// To balancers.
-    Ban { address: IpAddr, seconds: u32, reason: String },
+    Ban {
+        address: IpAddr,
+        seconds: u32,
+        reason: String,
+    },
     Unban(IpAddr),
     Bans,
     /// To a location shard: all its addresses-of-record.
     Bindings,
     /// To the tracer: messages of one key, or (`None`) the most recent ones.
-    Trace { key: Option<Key>, messages_max: u32 },
+    Trace {
+        key: Option<Key>,
+        messages_max: u32,
+    },
     /// To the store port: subscriber data has changed, answer from the new one.
     Reload,
+    /// Balancer → balancer: bans as they stand where they come from. Told again they change nothing.
+    BanNews(Vec<SharedBan>),
+    /// Balancer → balancer: a sum over its bans for each part of the table. Who has others sends what it has in those parts,
+    /// and its own sums back unless this is an answer.
+    BanSums {
+        sums: Vec<u64>,
+        answer: bool,
+    },
+}
+
+/// What a balancer has decided about an address, and all others are to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedBan {
+    /// Of IPv6 the network, /64.
+    pub address: IpAddr,
+    pub verdict: Verdict,
+    /// The node that decided it.
+    pub origin: NodeId,
+    /// Rises with every decision about an address, wherever: the highest counts. Milliseconds since 1970 where clocks agree.
+    pub stamp: u64,
+    /// For how long from now, milliseconds.
+    pub left_ms: u64,
+    /// An operator's decision.
+    pub by_hand: bool,
+    pub reason: String,
+}
+
+/// What holds for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Verdict {
+    Banned,
+    /// A ban was lifted: kept until it would have ended, so that nobody brings it back.
+    Lifted,
+    /// A balancer knows a flow of this address that has answered a challenge: floods of datagrams, which anybody can forge,
+    /// do not ban it.
+    Vouched,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +87,8 @@ pub struct BanEntry {
     pub reason: String,
     /// Messages dropped since the ban.
     pub dropped: u64,
+    /// The node that banned it.
+    pub origin: NodeId,
 }
 
 /// Answer to `Letter::Describe`.
@@ -51,7 +96,10 @@ pub struct BanEntry {
 pub enum Description {
     Call(CallSummary),
     /// Name of the machine and its counters and states, in a stable order.
-    Machine { name: String, facts: Vec<(String, String)> },
+    Machine {
+        name: String,
+        facts: Vec<(String, String)>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -218,6 +218,8 @@ fn balancer_settings(config: &Config, site: NodeId) -> balancer::Settings {
         .map(|listen| balancer::ListenerInfo { transport: listen.transport.transport(), local: listen.advertised() })
         .collect();
     balancer.siblings = config.balancers(site);
+    let peers = config.cluster.iter().flat_map(|cluster| cluster.balancers());
+    balancer.peers = peers.map(|member| NodeId(member.node)).collect();
     balancer.trace = config.trace.messages_max > 0 && config.trace.bytes_max > 0;
     let trunks = config.call.trusted.iter().filter_map(|address| address.to_string().parse::<balancer::Net>().ok());
     balancer.trusted.extend(trunks);

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use fabric::letters::control::Control;
 use fabric::{Address, Envelope, Letter, NodeId, Parcel};
 use serde::{Deserialize, Deserializer};
 
@@ -156,7 +157,13 @@ fn may_post(sender: NodeId, roles: Roles, mail: &Envelope) -> bool {
     match &mail.letter {
         // Failure, and what operators ask and are told: of everybody.
         Letter::Returned(_) | Letter::Describe | Letter::Described(_) | Letter::ControlAnswer(_) => true,
-        Letter::Control(_) => matches!(mail.from, Address::Control(_)),
+        // Balancers tell each other whom they have banned, and nobody else.
+        Letter::Control(control) => match (&**control, mail.from, mail.to) {
+            (Control::BanNews(_) | Control::BanSums { .. }, from, to) => {
+                balancer && matches!((from, to), (Address::Balancer(..), Address::Balancer(..)))
+            }
+            (_, from, _) => matches!(from, Address::Control(_)),
+        },
         Letter::Order(_) => matches!(mail.from, Address::Control(_) | Address::Office(_) | Address::Director(_)),
 
         // What comes in from phones and trunks, and what rtpengine has answered.

@@ -58,6 +58,7 @@ fn entity(ban: &BanEntry) -> Entity {
         "since": moment::text(ban.since_ms),
         "until": moment::text(ban.until_ms),
         "dropped": ban.dropped,
+        "origin": ban.origin.0,
     });
     Entity::new(id, fields)
 }

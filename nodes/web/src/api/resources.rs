@@ -221,6 +221,7 @@ pub static RESOURCES: &[Resource] = &[
             read_only("since", Kind::Moment, "when it began"),
             read_only("until", Kind::Moment, "when it ends"),
             read_only("dropped", COUNT, "messages dropped since"),
+            read_only("origin", COUNT, "number of the node that banned it; all balancers of the cluster follow"),
         ],
         open: false,
         collection: READ_CREATE,

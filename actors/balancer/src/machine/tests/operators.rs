@@ -1,5 +1,7 @@
 //! Floods, bans, draining, telling.
 
+use fabric::letters::control::{SharedBan, Verdict};
+
 use super::*;
 
 fn options() -> String {
@@ -53,6 +55,7 @@ fn other_balancers_of_the_node_hear_of_a_ban() {
         [Address::Balancer(NodeId(1), 1), Address::Balancer(NodeId(1), 2)]
     );
     let mut other = Bench::new(Settings::default());
+    other.machine = Balancer::new(&other.home, 1, Arc::new(Settings { siblings: 3, ..strict() }));
     other.run(told[0].clone()).none();
     assert_eq!(other.bans().len(), 1);
 }
@@ -100,6 +103,42 @@ fn s9_a_forged_source_bans_nobody_who_is_known() {
     bench.send(ok, phone).one();
     answered(&mut bench, phone, 200);
     assert_eq!(bench.bans().len(), 1);
+}
+
+#[test]
+fn s9_a_balancer_objects_to_the_ban_of_whom_it_knows() {
+    let (other, third) = (Address::Balancer(NodeId(2), 0), Address::Balancer(NodeId(3), 0));
+    let mut bench = Bench::new(Settings { peers: vec![NodeId(1), NodeId(2), NodeId(3)], ..strict() });
+    let ok = parse(
+        b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.9:4711;branch=z9hG4bKa;rport=4711\r\nFrom: <sip:a@d>;tag=f\r\n\
+          To: <sip:a@d>;tag=t\r\nCall-ID: c\r\nCSeq: 2 REGISTER\r\n\r\n",
+    );
+    bench.send(ok, flow()).one();
+    let ban = |stamp, by_hand| SharedBan {
+        address: flow().remote.ip(),
+        verdict: Verdict::Banned,
+        origin: NodeId(2),
+        stamp,
+        left_ms: 60_000,
+        by_hand,
+        reason: "x".into(),
+    };
+    let news = |ban| Envelope::new(other, me(), Letter::Control(Box::new(Control::BanNews(vec![ban]))));
+    let told: Vec<_> = bench.run(news(ban(5, false))).0.into_iter().map(|mail| (mail.to, mail.letter)).collect();
+    let [(to, Letter::Control(first)), (also, _)] = &told[..] else { panic!("{told:?}") };
+    let Control::BanNews(objection) = &**first else { panic!("{first:?}") };
+    assert_eq!((*to, *also), (other, third), "both hear the objection");
+    assert_eq!((objection[0].verdict, objection[0].origin), (Verdict::Vouched, NodeId(1)));
+    assert_eq!(answered(&mut bench, flow(), 1), 1, "the phone is heard");
+    // The other one takes it back, and does not ban again for what is forged.
+    let mut far = Bench::new(strict());
+    far.machine.guard.bans.take(&ban(5, false), far.now);
+    far.machine.guard.bans.take(&objection[0], far.now);
+    answered(&mut far, elsewhere("192.0.2.9:9999"), 500);
+    assert!(far.bans().is_empty());
+    // An operator knows what he does.
+    bench.run(news(ban(bench.now.unix_ms + 1, true))).none();
+    assert_eq!(answered(&mut bench, flow(), 1), 0);
 }
 
 #[test]

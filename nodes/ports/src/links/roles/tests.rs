@@ -132,6 +132,19 @@ fn a_balancer_may_stand_in_for_another_site_but_not_for_its_rtpengine() {
 }
 
 #[test]
+fn balancers_tell_each_other_of_bans_and_nobody_else_does() {
+    let news = |from, to| {
+        let letter = Letter::Control(Box::new(Control::BanNews(Vec::new())));
+        Parcel::Mail { receipt: 0, mail: Box::new(Envelope { to, ..Envelope::new(from, Address::Nobody, letter) }) }
+    };
+    let (mine, other) = (Address::Balancer(ME, 0), Address::Balancer(NodeId(4), 0));
+    assert_eq!(who(&news(mine, other)), "balancer");
+    assert_eq!(who(&news(Address::Control(ME), other)), "");
+    assert_eq!(who(&news(Address::Call(Key(7)), other)), "");
+    assert_eq!(who(&news(mine, Address::Call(Key(7)))), "");
+}
+
+#[test]
 fn directors_pass_orders_on() {
     let order = |to| {
         let letter = Letter::Order(Box::new(Order::MakeStandby { node: ME, group: None }));
