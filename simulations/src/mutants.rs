@@ -49,12 +49,16 @@ impl Mutant {
 
     /// The plan that gives it most to do.
     pub fn plan(self) -> &'static str {
+        use cluster::Mutant as Link;
         use fabric::mutant::Mutant as Own;
         match self {
             Mutant::Switch(Own::NonceReused | Own::CounterLeaked | Own::MediaLeft) => "quiet-day",
             Mutant::Switch(Own::LeaseIgnored | Own::EpochUnchecked) => "split-brain",
-            Mutant::Link(cluster::Mutant::KeepAliveForgotten) => "quiet-day",
-            Mutant::Link(cluster::Mutant::VersionRaised) => "rolling-upgrade",
+            Mutant::Link(Link::KeepAliveForgotten) => "quiet-day",
+            Mutant::Link(Link::VersionRaised) => "rolling-upgrade",
+            Mutant::Switch(Own::QuestionsForgotten) | Mutant::Link(Link::QuestionsForgotten) => "slow-answers",
+            Mutant::Link(Link::MediaCrossed) => "quiet-day",
+            Mutant::Link(Link::BansUntold | Link::BansRestarted | Link::VouchForgotten) => "scanners",
             _ => "everything-at-once",
         }
     }

@@ -1,8 +1,10 @@
 //! An rtpengine that speaks the NG protocol: sessions, ports, cookies; may be sick (silent) or start again empty.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::bencode::Item;
+use crate::phone::Media;
 
 pub struct Relay {
     /// Its address in session descriptions.
@@ -10,21 +12,45 @@ pub struct Relay {
     sessions: BTreeMap<Vec<u8>, Session>,
     /// Replies by cookie: a repeated command changes nothing.
     replies: BTreeMap<Vec<u8>, Vec<u8>>,
-    next_port: u32,
+    next_port: u16,
     pub commands: u64,
     pub sessions_max: usize,
 }
 
 #[derive(Default)]
 struct Session {
-    /// Port towards each tag.
-    ports: BTreeMap<Vec<u8>, u32>,
+    /// By the two tags, `one>other`.
+    sides: BTreeMap<Vec<u8>, Side>,
+}
+
+/// Where the voice of `other` goes on its way to `one`.
+struct Side {
+    /// The port that stands in `other`'s session description.
+    port: u16,
+    /// Where `one` wants to hear it.
+    endpoint: Option<SocketAddr>,
 }
 
 /// What the addresses of all relays begin with: they stand in every session description that went through one.
 pub const RELAY_ADDRESS: &str = "203.0.113.";
 
 const REPLIES_MAX: usize = 512;
+
+const FIRST_PORT: u16 = 30_000;
+const LAST_PORT: u16 = 60_000;
+
+impl Session {
+    fn name_of(&self, port: u16) -> Option<&Vec<u8>> {
+        self.sides.iter().find(|(_, side)| side.port == port).map(|(name, _)| name)
+    }
+}
+
+/// `other>one` of `one>other`.
+fn turned(name: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = name.split(|byte| *byte == b'>').collect();
+    parts.reverse();
+    parts.join(&b'>')
+}
 
 impl Relay {
     pub fn new() -> Relay {
@@ -34,12 +60,29 @@ impl Relay {
     /// The relay at this place of the relays' network.
     pub fn at(number: usize) -> Relay {
         let address = format!("{RELAY_ADDRESS}{number}");
-        Relay { address, sessions: BTreeMap::new(), replies: BTreeMap::new(), next_port: 30_000, commands: 0, sessions_max: 0 }
+        Relay {
+            address,
+            sessions: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            next_port: FIRST_PORT,
+            commands: 0,
+            sessions_max: 0,
+        }
     }
 
+    /// Comes back empty, and gives the same ports away again.
     pub fn restart(&mut self) {
         self.sessions.clear();
         self.replies.clear();
+        self.next_port = FIRST_PORT;
+    }
+
+    /// Where a packet goes that came to a port; one from somebody who is not of the session is dropped (`strict source`).
+    pub fn forward(&self, port: u16, source: SocketAddr) -> Option<SocketAddr> {
+        let (names, session) = self.sessions.values().find_map(|session| Some((session.name_of(port)?, session)))?;
+        let other = session.sides.get(&turned(names))?;
+        let is_known = other.endpoint.is_none_or(|endpoint| endpoint == source);
+        session.sides[names].endpoint.filter(|_| is_known)
     }
 
     /// Sessions that were not deleted.
@@ -108,10 +151,10 @@ impl Relay {
         let report = totals(session);
         let names = |side: &[u8], tag: &[u8]| side.split(|byte| *byte == b'>').any(|part| part == tag);
         match tag {
-            Some(tag) => session.ports.retain(|side, _| !names(side, tag)),
-            None => session.ports.clear(),
+            Some(tag) => session.sides.retain(|side, _| !names(side, tag)),
+            None => session.sides.clear(),
         }
-        if session.ports.is_empty() {
+        if session.sides.is_empty() {
             self.sessions.remove(call_id);
         }
         report
@@ -124,11 +167,13 @@ impl Relay {
         side.extend_from_slice(towards);
         let Some(session) = self.sessions.get_mut(call_id) else { return unknown() };
         let next = &mut self.next_port;
-        let port = *session.ports.entry(side).or_insert_with(|| {
-            *next += 2;
-            *next
+        let side = session.sides.entry(side).or_insert_with(|| {
+            *next = if *next >= LAST_PORT { FIRST_PORT } else { *next + 2 };
+            Side { port: *next, endpoint: None }
         });
         let sdp = command.get_text("sdp").unwrap_or_default();
+        side.endpoint = Media::of(sdp).map(|media| media.to);
+        let port = side.port;
         let mut out = String::new();
         for line in String::from_utf8_lossy(sdp).split("\r\n").filter(|line| !line.is_empty()) {
             let line = match line.get(..2) {
@@ -161,17 +206,17 @@ fn unknown() -> Item {
 
 fn totals(session: &Session) -> Item {
     let tags = session
-        .ports
+        .sides
         .iter()
-        .map(|(side, port)| {
-            let tag = side.split(|byte| *byte == b'>').next().unwrap_or_default().to_vec();
+        .map(|(names, side)| {
+            let tag = names.split(|byte| *byte == b'>').next().unwrap_or_default().to_vec();
             let stats = Item::table([
                 ("packets", Item::Number(50)),
                 ("bytes", Item::Number(8_600)),
                 ("errors", Item::Number(0)),
             ]);
             let stream = Item::table([
-                ("local port", Item::Number(i64::from(*port))),
+                ("local port", Item::Number(i64::from(side.port))),
                 ("flags", Item::List(vec![Item::text("RTP")])),
                 ("stats", stats),
             ]);

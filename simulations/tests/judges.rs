@@ -215,6 +215,23 @@ fn i20_notices_a_session_that_is_never_deleted() {
     });
 }
 
+#[test]
+fn i27_notices_what_nobody_can_read() {
+    caught(27, || on_wire(|text, _| vec![text.replace("CSeq: ", "C Seq ")]));
+}
+
+#[test]
+fn i28_notices_messages_that_go_to_nobody() {
+    caught(28, || {
+        Box::new(|mut envelope, _| {
+            if let Letter::Transmit(transmit) = &mut envelope.letter {
+                transmit.flow.remote.set_port(9);
+            }
+            vec![envelope]
+        })
+    });
+}
+
 fn is_stop(envelope: &Envelope) -> bool {
     matches!(&envelope.letter, Letter::Record(record) if matches!(**record, Record::Stop { .. }))
 }

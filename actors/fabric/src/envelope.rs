@@ -43,7 +43,16 @@ pub const HOPS_MAX: u8 = 64;
 impl Envelope {
     /// A letter from outside the rooms (a port, the control plane, a test).
     pub fn new(from: Address, to: Address, letter: Letter) -> Envelope {
-        Envelope { to, from, thread: Thread::NONE, trace: Trace::default(), hops: 0, epoch: Epoch::default(), letter, receipt: 0 }
+        Envelope {
+            to,
+            from,
+            thread: Thread::NONE,
+            trace: Trace::default(),
+            hops: 0,
+            epoch: Epoch::default(),
+            letter,
+            receipt: 0,
+        }
     }
 
     /// The same, as a question that wants an answer on `thread`.

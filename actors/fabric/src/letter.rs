@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::letters::cluster::{Beat, Grant, JournalEntry, Order, Silences};
 use crate::letters::control::{Control, ControlAnswer, Description};
-use crate::letters::flow::{Received, SipIn, SipOut, Traced, Transmit, Flow};
+use crate::letters::flow::{Flow, Received, SipIn, SipOut, Traced, Transmit};
 use crate::letters::location::{Bind, Binding, Bound, StoredBindings};
 use crate::letters::media::{MediaAsk, MediaDone, RelayAsk, RelayDone};
 use crate::letters::names::{NamesAsk, Target};

@@ -71,15 +71,6 @@ impl Office {
         let letters = revive.into_iter().map(|address| Envelope::new(me, address, Letter::Revive));
         inner.local.extend(letters);
         self.release_all(inner, now);
-        inner.counts.unprotected = inner.seats.values().fold(inner.counts.unprotected, |sum, seat| match seat {
-            Seat::Active(primary) => sum + primary.unprotected,
-            Seat::Backup(_) => sum,
-        });
-        inner.seats.values_mut().for_each(|seat| {
-            if let Seat::Active(primary) = seat {
-                primary.unprotected = 0;
-            }
-        });
         self.retry_waiting(inner, now);
     }
 

@@ -131,6 +131,7 @@ impl Office {
     pub(crate) fn resign(&self, inner: &mut Inner, group: GroupId) {
         if let Some(Seat::Active(primary)) = inner.seats.remove(&group) {
             info!(group = group.0, epoch = primary.epoch.0, machines = primary.images.len(), "group given up");
+            inner.counts.unprotected += primary.unprotected;
             for address in primary.images.addresses() {
                 inner.local.push(Envelope::new(Address::Office(self.home.node), address, Letter::Retire));
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fabric::{Epoch, GroupId, NodeId, Now};
 use serde::Serialize;
 
-use crate::office::{Office, Seat};
+use crate::office::{Inner, Office, Seat};
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
@@ -102,6 +102,7 @@ impl Office {
         });
         let left = inner.lease.until().since(now.instant);
         let mut counts = inner.counts;
+        counts.unprotected = unprotected(&inner);
         (counts.resent, counts.given_up) = (inner.outgoing.resent, inner.outgoing.given_up);
         Status {
             node: me,
@@ -114,6 +115,11 @@ impl Office {
         }
     }
 
+    /// Effects that have left since the start of the process without being on a second chassis, count.
+    pub fn unprotected(&self) -> u64 {
+        unprotected(&self.lock())
+    }
+
     /// Sum over the images of each group held here: equal on both nodes of a pair when nothing is under way (I4).
     pub fn sums(&self) -> BTreeMap<GroupId, u64> {
         let inner = self.lock();
@@ -123,4 +129,13 @@ impl Office {
         };
         inner.seats.iter().map(|(group, seat)| (*group, sum(seat))).collect()
     }
+}
+
+/// Those of the groups that are active here, and of those that were.
+fn unprotected(inner: &Inner) -> u64 {
+    let here = inner.seats.values().map(|seat| match seat {
+        Seat::Active(primary) => primary.unprotected,
+        Seat::Backup(_) => 0,
+    });
+    inner.counts.unprotected + here.sum::<u64>()
 }

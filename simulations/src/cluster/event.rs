@@ -51,6 +51,12 @@ pub enum Event {
     Probe(usize),
     Replay(usize),
     Sample,
+    /// Phones in calls are heard, or not.
+    Speak,
+    /// The next part of a flood: flood, step.
+    Flood(usize, usize),
+    /// Everybody's bans are looked at.
+    Bans,
     Heal,
     Calm,
 }

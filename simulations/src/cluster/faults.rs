@@ -9,6 +9,7 @@ use crate::cluster::lab::ClusterLab;
 use crate::cluster::outcome::{Counts, FaultReport};
 use crate::cluster::plan::{FaultKind, Target};
 use crate::cluster::scene::{Role, Scene, Strike};
+use crate::cluster::watch::CALM_US;
 
 mod process;
 mod roll;
@@ -40,6 +41,8 @@ pub struct Menu {
     /// Parcels between nodes of two releases, and those that the older one could not read.
     pub mixed: u64,
     pub unread: u64,
+    /// When something was repaired last, microseconds.
+    repaired: u64,
 }
 
 /// What a strike has touched.
@@ -64,6 +67,11 @@ impl Menu {
 
     pub fn is_lonely(&self, node: usize) -> bool {
         self.lonely.contains(&node)
+    }
+
+    /// Whether no fault is under way, nor was a moment ago.
+    pub fn is_calm(&self, now: u64) -> bool {
+        self.under_way.is_empty() && self.repaired + CALM_US <= now
     }
 
     fn felt(&self) -> u64 {
@@ -245,6 +253,10 @@ impl ClusterLab {
                 self.central.out = true;
                 (true, String::new())
             }
+            FaultKind::SlowAnswers => {
+                nodes.iter().for_each(|node| self.nodes[*node].answers_us = strike.much_milli);
+                (strike.much_milli > 0 && !nodes.is_empty(), format!("{} ms an answer", strike.much_milli / 1_000))
+            }
             FaultKind::StoreLag | FaultKind::StoreReplicaLoss => self.hurt_store(strike, applied),
             FaultKind::TornWrite => {
                 nodes.iter().for_each(|node| self.nodes[*node].disk.trap = Some(number));
@@ -336,6 +348,7 @@ impl ClusterLab {
 
     pub(super) fn repair(&mut self, number: usize) {
         let Some(mut applied) = self.menu.under_way.remove(&number) else { return };
+        self.menu.repaired = self.now;
         let strike = self.scene.strikes[number].clone();
         match strike.kind {
             FaultKind::KillProcess | FaultKind::KillChassis => {
@@ -375,6 +388,7 @@ impl ClusterLab {
                 }
             }
             FaultKind::StoreOutage => self.store_back(),
+            FaultKind::SlowAnswers => applied.nodes.iter().for_each(|node| self.nodes[*node].answers_us = 0),
             // What was torn has started again by itself.
             FaultKind::TornWrite => applied.nodes.iter().for_each(|node| self.nodes[*node].disk.trap = None),
             FaultKind::StoreLag | FaultKind::StoreReplicaLoss => self.mend_store(number, strike.kind, &applied),

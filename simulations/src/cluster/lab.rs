@@ -10,6 +10,7 @@ use crate::cluster::clock::Clock;
 use crate::cluster::disk::Disk;
 use crate::cluster::event::{Event, Heap, Held};
 use crate::cluster::faults::Menu;
+use crate::cluster::flood::Floods;
 use crate::cluster::mutant::{Mutant, Saboteur};
 use crate::cluster::net::{Net, Sent};
 use crate::cluster::node::{Doings, Host, Node, Release, Tray};
@@ -18,6 +19,7 @@ use crate::cluster::ports::{Ports, RelaySite};
 use crate::cluster::scene::{Role, Scene};
 use crate::cluster::street::Street;
 use crate::cluster::switch;
+use crate::cluster::voice::Voices;
 use crate::cluster::watch::Watch;
 use crate::dice::Dice;
 
@@ -35,6 +37,8 @@ pub struct ClusterLab {
     pub(super) ports: Vec<Ports>,
     pub(super) menu: Menu,
     pub(super) watch: Watch,
+    pub(super) voices: Voices,
+    pub(super) floods: Floods,
     pub(super) saboteur: Option<Saboteur>,
     pub(super) dice: Dice,
     /// Hardware of each node: drift and wall clock, drawn once.
@@ -60,6 +64,7 @@ impl ClusterLab {
                 held: Default::default(),
                 boot: 0,
                 slow_us: 0,
+                answers_us: 0,
                 leaving_until: None,
                 version: 0,
                 powerless: false,
@@ -78,6 +83,8 @@ impl ClusterLab {
             ports: scene.nodes.iter().map(|_| Ports::default()).collect(),
             menu: Menu::new(&scene),
             watch: Watch::new(&scene),
+            voices: Voices::default(),
+            floods: Floods::new(&scene),
             saboteur: mutant.map(|mutant| Saboteur::new(mutant, &scene)),
             dice,
             secret,
@@ -121,6 +128,7 @@ impl ClusterLab {
             }
         }
         self.begin_street();
+        self.begin_floods();
         for strike in &self.scene.strikes {
             self.heap.push(strike.at_ms * 1_000, Event::Strike(strike.number));
         }
@@ -128,6 +136,7 @@ impl ClusterLab {
         self.heap.push(healed, Event::Heal);
         self.heap.push(healed + CALM_US, Event::Calm);
         self.heap.push(1_000_000, Event::Sample);
+        self.heap.push(1_500_000, Event::Speak);
         self.heap.push(6_000_000, Event::Probe(0));
         for number in 0..self.scene.plan.workload.replays {
             let at = self.dice.between(crate::cluster::scene::LEAD_MS * 1_000, healed);
@@ -181,6 +190,9 @@ impl ClusterLab {
             Event::Probe(number) => self.probe(number),
             Event::Replay(number) => self.replay(number),
             Event::Sample => self.sample(),
+            Event::Speak => self.speak(),
+            Event::Flood(number, step) => self.flood(number, step),
+            Event::Bans => self.look_at_bans(),
             Event::Heal => self.heal(),
             Event::Calm => self.calm(),
         }
@@ -217,6 +229,7 @@ impl ClusterLab {
         let Some(host) = node.host.as_mut().filter(|_| !node.paused) else { return };
         let now = node.clock.now(self.now);
         let mut doings = std::mem::take(&mut self.doings);
+        self.watch.unprotected = host.office.unprotected();
         what(host, now, &mut doings);
         let parcels = host.tray.take_parcels();
         for (to, parcel) in parcels {
@@ -336,6 +349,7 @@ impl ClusterLab {
             return;
         }
         self.net.end(one, other);
+        self.link_broke(one, other);
         for (here, there) in [(one, other), (other, one)] {
             let node = &mut self.nodes[here];
             if node.paused {

@@ -13,6 +13,8 @@
 //! | `ports`, `disk`, `central` | what stands for sockets, journals, the store and the records |
 //! | `faults` | the fault menu: strike, effect, repair |
 //! | `watch`, `verdict` | judges while it happens (I1, I2, I5, I6, I8, I27) and at the end; the book of the solo lab has the rest |
+//! | `flood` | floods, and whether everybody bans who sends them (I29) |
+//! | `voice` | what phones in a call hear of each other (I22) |
 //! | `mutant` | deliberate faults of the switch, to see whether the judges notice |
 //! | `outcome` | what a run has to say |
 //! | `shrink` | the shortest plan that still fails |
@@ -22,6 +24,7 @@ mod clock;
 mod disk;
 mod event;
 mod faults;
+mod flood;
 mod lab;
 mod mutant;
 pub mod nat;
@@ -36,6 +39,7 @@ pub mod sometimes;
 mod street;
 mod switch;
 mod verdict;
+mod voice;
 mod watch;
 
 use std::sync::Arc;

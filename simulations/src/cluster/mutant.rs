@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+use fabric::letters::control::{Control, Verdict};
 use fabric::letters::media::RelayVerb;
 use fabric::letters::record::{Record, RecordId};
-use fabric::{Epoch, Instant, Letter, Parcel};
+use fabric::{Address, Epoch, Instant, Letter, Parcel};
 
 use crate::cluster::scene::Scene;
 
@@ -36,10 +38,18 @@ pub enum Mutant {
     KeepAliveForgotten,
     /// The next release writes what the one before it cannot read.
     VersionRaised,
+    /// A call gets the session description that was made for another one.
+    MediaCrossed,
+    /// Balancers keep their bans to themselves.
+    BansUntold,
+    /// A ban that is told begins anew.
+    BansRestarted,
+    /// Nobody hears that an address has proven itself.
+    VouchForgotten,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 12] = [
+    pub const ALL: [Mutant; 16] = [
         Mutant::EffectsForgotten,
         Mutant::QuestionsForgotten,
         Mutant::TombstoneForgotten,
@@ -52,6 +62,10 @@ impl Mutant {
         Mutant::AckTooEarly,
         Mutant::KeepAliveForgotten,
         Mutant::VersionRaised,
+        Mutant::MediaCrossed,
+        Mutant::BansUntold,
+        Mutant::BansRestarted,
+        Mutant::VouchForgotten,
     ];
 
     pub fn name(self) -> &'static str {
@@ -68,6 +82,10 @@ impl Mutant {
             Mutant::AckTooEarly => "ack-too-early",
             Mutant::KeepAliveForgotten => "keep-alive-forgotten",
             Mutant::VersionRaised => "version-raised",
+            Mutant::MediaCrossed => "media-crossed",
+            Mutant::BansUntold => "bans-untold",
+            Mutant::BansRestarted => "bans-restarted",
+            Mutant::VouchForgotten => "vouch-forgotten",
         }
     }
 
@@ -80,11 +98,13 @@ impl Mutant {
 pub struct Saboteur {
     mutant: Mutant,
     doubled: BTreeSet<RecordId>,
+    /// What an anchor has said last, and to whom.
+    said: Option<(Address, Bytes)>,
 }
 
 impl Saboteur {
     pub fn new(mutant: Mutant, _scene: &Scene) -> Saboteur {
-        Saboteur { mutant, doubled: BTreeSet::new() }
+        Saboteur { mutant, doubled: BTreeSet::new(), said: None }
     }
 
     /// Whether nodes of two releases understand each other.
@@ -120,6 +140,25 @@ impl Saboteur {
                     return None;
                 }
             }
+            (Parcel::Mail { mail, .. }, Mutant::MediaCrossed) => {
+                let to = mail.to;
+                if let Letter::RelayDone(done) = &mut mail.letter
+                    && !done.sdp.is_empty()
+                {
+                    let own = (to, done.sdp.clone());
+                    match self.said.replace(own) {
+                        Some((other, sdp)) if other != to => done.sdp = sdp,
+                        _ => {}
+                    }
+                }
+            }
+            (Parcel::Mail { mail, .. }, _) if matches!(mail.letter, Letter::Control(_)) => {
+                if let Letter::Control(control) = &mut mail.letter
+                    && !tell(control, self.mutant)
+                {
+                    return None;
+                }
+            }
             (Parcel::Ack { number, .. }, Mutant::AckTooEarly) => *number += 3,
             _ => {}
         }
@@ -150,5 +189,21 @@ impl Saboteur {
             self.doubled.insert(id);
             copy
         })
+    }
+}
+
+/// Whether what a balancer tells of its bans arrives.
+fn tell(control: &mut Control, mutant: Mutant) -> bool {
+    match (control, mutant) {
+        (Control::BanNews(_) | Control::BanSums { .. }, Mutant::BansUntold) => false,
+        (Control::BanNews(bans), Mutant::BansRestarted) => {
+            bans.iter_mut().for_each(|ban| ban.left_ms = 60_000);
+            true
+        }
+        (Control::BanNews(bans), Mutant::VouchForgotten) => {
+            bans.retain(|ban| ban.verdict != Verdict::Vouched);
+            !bans.is_empty()
+        }
+        _ => true,
     }
 }

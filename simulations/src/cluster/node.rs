@@ -33,6 +33,8 @@ pub struct Node {
     pub boot: u64,
     /// A gray node takes so long for a letter, microseconds.
     pub slow_us: u64,
+    /// Its copy of the subscribers answers so much later, microseconds.
+    pub answers_us: u64,
     /// An operator wants the process to end once everything was taken away: at the latest then.
     pub leaving_until: Option<u64>,
     /// What it runs: this build, or the one before it.

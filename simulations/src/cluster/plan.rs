@@ -158,6 +158,7 @@ supplied!(
     "country-cut-off",
     "rolling-upgrade",
     "split-brain",
+    "scanners",
     "registration-storm",
     "store-outage",
     "slow-disk",
@@ -165,6 +166,7 @@ supplied!(
     "flapping-link",
     "clock-trouble",
     "rtpengine-loss",
+    "slow-answers",
     "everything-at-once",
     "capacity",
 );

@@ -46,7 +46,7 @@ impl ClusterLab {
             (Address::Store(_), Letter::AccountAsk(ask)) => {
                 // Every node has its own copy of the subscribers.
                 let account = self.central.account(ask);
-                let wait = self.dice.between(100, 1_500);
+                let wait = self.dice.between(100, 1_500) + self.nodes[node].answers_us;
                 self.answer(node, wait, &envelope, Letter::Account(account));
             }
             (Address::Store(_), Letter::KeepBindings(_) | Letter::LoadBindings(..)) => {
@@ -78,6 +78,7 @@ impl ClusterLab {
                 let wait = self.dice.between(200, 2_000);
                 self.answer(node, wait, &envelope, Letter::JournalEntries(entries));
             }
+            (Address::Control(_), Letter::ControlAnswer(_)) => self.told_bans(&envelope),
             (Address::Control(_), _) => self.probed(&envelope),
             _ => {}
         }

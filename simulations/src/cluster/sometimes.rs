@@ -60,6 +60,8 @@ pub const NAMES: &[&str] = &[
     "replica of the store outvoted",
     "replay refused",
     "disk lost",
+    "word heard",
+    "flooder banned",
 ];
 
 #[derive(Default)]

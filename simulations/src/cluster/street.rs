@@ -103,6 +103,14 @@ impl Street {
         self.trace = hash64(b"trace of a carri", &names);
     }
 
+    pub fn script(&self) -> &Plan {
+        &self.script
+    }
+
+    pub fn phones(&self) -> &[Phone] {
+        &self.phones
+    }
+
     fn is_stream(&self, device: usize) -> bool {
         self.script.devices[device].transport != Transport::Udp
     }
@@ -365,6 +373,9 @@ impl ClusterLab {
             }
             return;
         }
+        if self.floods.is_from(flow.remote) {
+            return;
+        }
         let Some(device) = self.street.places.get(&flow.remote).copied() else {
             self.street.book.astray(now_ms, flow.remote);
             return self.flow_gone(node, &envelope);
@@ -380,6 +391,12 @@ impl ClusterLab {
                 self.heap.push(self.now + 20_000, Event::StreamLost(device, stream.id));
                 return;
             }
+        }
+        if self.floods.is_watched()
+            && bytes.starts_with(b"SIP/2.0 200")
+            && bytes.windows(9).any(|part| part == b" REGISTER")
+        {
+            self.floods.proven.insert(device, (node, self.nodes[node].boot));
         }
         self.street.mark(self.now, b"out", device as u64, &bytes);
         self.watch_edge(node, device, &bytes);

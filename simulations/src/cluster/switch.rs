@@ -22,8 +22,8 @@ struct NodeRoles {
     roles: Roles,
     director: Option<Arc<director::Settings>>,
     boot: u64,
-    /// Nodes of the balancer sites.
-    sites: Vec<NodeId>,
+    /// Nodes of the balancer sites, and what their balancers are told.
+    sites: Vec<(NodeId, Arc<balancer::Settings>)>,
 }
 
 impl Founder for NodeRoles {
@@ -35,9 +35,9 @@ impl Founder for NodeRoles {
             (Address::Director(_), _) => None,
             // The balancer of a site whose addresses this node holds for another.
             (Address::Balancer(site, shard), _) if site != self.home.node => {
-                let place = self.sites.iter().position(|own| *own == site)?;
+                let (_, settings) = self.sites.iter().find(|(own, _)| *own == site)?;
                 let home = Home::new(site, *self.home.secret(), self.home.shards);
-                Some(Box::new(balancer::Balancer::new(&home, shard, balancer_settings(place))))
+                Some(Box::new(balancer::Balancer::new(&home, shard, settings.clone())))
             }
             _ => self.roles.found(address, letter, now),
         }
@@ -58,7 +58,8 @@ impl Founder for NodeRoles {
 
 pub fn founder(scene: &Scene, place: usize, home: &Home, boot: u64) -> Arc<dyn Founder> {
     let director = (scene.nodes[place].role == Role::Director).then(|| Arc::new(director_settings(scene)));
-    let sites = scene.sites.iter().map(|place| scene.nodes[*place].id).collect();
+    let site = |(site, place): (usize, &usize)| (scene.nodes[*place].id, balancer_settings(scene, site));
+    let sites = scene.sites.iter().enumerate().map(site).collect();
     Arc::new(NodeRoles { home: *home, roles: Roles::new(*home, settings(scene, place)), director, boot, sites })
 }
 
@@ -110,13 +111,18 @@ fn director_settings(scene: &Scene) -> director::Settings {
     }
 }
 
-fn balancer_settings(site: usize) -> Arc<balancer::Settings> {
-    let local = site_address(site);
+fn balancer_settings(scene: &Scene, site: usize) -> Arc<balancer::Settings> {
+    let (local, work) = (site_address(site), &scene.plan.workload);
     let listeners = [Transport::Udp, Transport::Tcp].map(|transport| ListenerInfo { transport, local });
     Arc::new(balancer::Settings {
         listeners: listeners.to_vec(),
         hosts: vec![DOMAIN.to_owned()],
-        flood_messages_per_s: 0,
+        peers: scene.sites.iter().map(|place| scene.nodes[*place].id).collect(),
+        // Some 300 messages in half a second ban, for so long that the end is seen too.
+        flood_messages_per_s: if work.scanners + work.forgers > 0 { 50 } else { 0 },
+        flood_burst: 100,
+        flood_drops_to_ban: 100,
+        flood_ban_s: 15,
         ..balancer::Settings::default()
     })
 }
@@ -139,7 +145,7 @@ fn settings(scene: &Scene, place: usize) -> RoleSettings {
     near.sort_unstable();
     let near: Vec<u16> = near.into_iter().map(|(_, id)| id).collect();
     RoleSettings {
-        balancer: balancer_settings(scene.site_of(place).unwrap_or(0)),
+        balancer: balancer_settings(scene, scene.site_of(place).unwrap_or(0)),
         registration: Arc::new(registration::Settings::default()),
         // In a cluster a change is safe once it is on two chassis; the store is written behind it.
         location: Arc::new(location::Settings { durable_before_answer: false, ..location::Settings::default() }),

@@ -267,6 +267,8 @@ impl ClusterLab {
         sometimes.add("transfer that came to nothing", transfers(false));
         sometimes.add("letter unknown to the older release", self.menu.unread);
         sometimes.add("replica of the store outvoted", self.central.outvoted);
+        sometimes.add("word heard", self.voices.heard);
+        sometimes.add("flooder banned", self.floods.banned);
     }
 
     /// What the plan itself asks for.

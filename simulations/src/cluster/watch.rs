@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fabric::hash::FixedMap;
+use fabric::hash::{FixedMap, hash64};
 use fabric::{Address, Envelope, Epoch, GroupId, Letter, NodeId, Parcel, SLOTS, Table};
 use sip::{Limits, Method, Name, View};
 
@@ -32,8 +32,10 @@ pub struct Watch {
     accepted: FixedMap<(usize, u16), Epoch>,
     /// Who had effects of a slot in an epoch accepted.
     authors: FixedMap<(u16, Epoch), NodeId>,
-    /// Chassis that have a replica of a call.
-    replicas: FixedMap<Address, BTreeSet<usize>>,
+    /// What calls have said to callers, once a second chassis knows of it: hash of call and message.
+    recorded: FixedMap<u64, ()>,
+    /// Effects that the visited node had counted as unprotected before this visit.
+    pub unprotected: u64,
     /// Since when each node is gone, not to be reached or not well: by the fault that did it.
     pub hurt: BTreeMap<usize, u64>,
     /// Nodes that were asked to give something up.
@@ -43,6 +45,8 @@ pub struct Watch {
     awaited: BTreeMap<GroupId, usize>,
     /// When each group changed its owner last, microseconds.
     changed: BTreeMap<GroupId, u64>,
+    /// When anything was last said of each group that is not as before, microseconds.
+    moved: BTreeMap<GroupId, u64>,
     /// Calls of which something went on after their owner had died: by Call-ID's slot.
     pub orphans: BTreeMap<usize, u64>,
     pub registrations: u64,
@@ -66,12 +70,14 @@ impl Watch {
             table: Table::default(),
             accepted: FixedMap::default(),
             authors: FixedMap::default(),
-            replicas: FixedMap::default(),
+            recorded: FixedMap::default(),
+            unprotected: 0,
             hurt: BTreeMap::new(),
             asked: BTreeMap::new(),
             takeovers: Vec::new(),
             awaited: BTreeMap::new(),
             changed: BTreeMap::new(),
+            moved: BTreeMap::new(),
             orphans: BTreeMap::new(),
             registrations: 0,
             images: BTreeSet::new(),
@@ -224,6 +230,9 @@ impl Watch {
         let place = |node: Option<NodeId>| node.and_then(|node| usize::from(node.0).checked_sub(1));
         for row in &new.groups {
             let before = old.group(row.group);
+            if before != Some(row) {
+                self.moved.insert(row.group, now);
+            }
             if before.is_some_and(|before| before.epoch == row.epoch && before.active == row.active) {
                 continue;
             }
@@ -236,6 +245,11 @@ impl Watch {
             self.awaited.insert(row.group, self.takeovers.len() - 1);
             self.changed.insert(row.group, NEWS | row.epoch.0);
         }
+    }
+
+    /// Whether a group has been as it is for a while.
+    fn is_settled(&self, group: GroupId, now: u64) -> bool {
+        self.moved.get(&group).is_some_and(|moved| moved + CALM_US <= now)
     }
 
     fn took_over(&mut self, now: u64, what: String, from: usize, to: usize, filling: bool) {
@@ -327,37 +341,33 @@ impl ClusterLab {
         }
         *last = (*last).max(*receipt);
         self.watch_lease(from, mail.letter.kind());
-        let Letter::SipOut(out) = &mail.letter else { return };
-        let view = out.message.view();
-        let Some(status) = view.status().map(|status| status.code()) else { return };
-        if view.method() == Method::Invite && status < 300 && matches!(mail.from, Address::Call(_)) {
-            self.watch_replica(from, mail.from, status, view.call_id().unwrap_or_default().to_vec());
+        if let Some(said) = said_to_caller(mail) {
+            self.watch_recorded(from, mail.from, said);
         }
     }
 
-    /// I8, I6: what promises something to a caller is on a second chassis first.
-    fn watch_replica(&mut self, node: usize, call: Address, status: u16, call_id: Vec<u8>) {
-        let chassis = self.scene.nodes[node].chassis;
-        let safe = self.watch.replicas.get(&call).is_some_and(|all| all.iter().any(|other| *other != chassis));
-        if safe {
+    /// I8, I6: what promises something to a caller stands in a record that a second chassis has taken, effect by effect.
+    /// What leaves without is counted by its node in the same moment, and only for want of a standby that can take it.
+    fn watch_recorded(&mut self, node: usize, call: Address, said: Said) {
+        if self.watch.recorded.contains_key(&said.hash) {
             return;
         }
-        let own = &self.nodes[node];
-        let Some(host) = &own.host else { return };
-        let table = host.office.table();
-        let standby = table.owner_of(call).and_then(|row| row.standby.filter(|_| row.full));
-        let place = standby.and_then(|standby| self.scene.place(standby));
-        let lives = place.is_some_and(|place| {
-            self.nodes[place].host.is_some() && !self.watch.hurt.contains_key(&place) && self.net.is_up(node, place)
-        });
-        let counted = host.office.status(own.clock.now(self.now)).counts.unprotected;
-        if lives && counted == 0 {
-            let attempt = self.street.book.attempt_of(&call_id);
-            let invariant = if status < 200 { 8 } else { 6 };
-            let text = format!("a {status} leaves node {} and no other chassis knows the call", self.id(node).0);
-            self.watch.fail_call(invariant, self.now, attempt, text);
-        }
+        let Some(host) = &self.nodes[node].host else { return };
+        let counted = host.office.unprotected() > self.watch.unprotected;
         self.watch.sometimes.hit("unprotected effect");
+        let row = host.office.table().owner_of(call).cloned();
+        let full = row.as_ref().is_some_and(|row| row.full && row.standby.is_some());
+        let calm = self.menu.is_calm(self.now) && row.is_some_and(|row| self.watch.is_settled(row.group, self.now));
+        let why = match counted {
+            false => "and nobody has counted it",
+            true if full && calm => "though the standby is full and nothing is wrong",
+            true => return,
+        };
+        let attempt = self.street.book.attempt_of(&said.call_id);
+        let invariant = if said.status < 200 { 8 } else { 6 };
+        let (status, id) = (said.status, self.id(node).0);
+        let text = format!("a {status} leaves node {id} before a second chassis knows of it, {why}");
+        self.watch.fail_call(invariant, self.now, attempt, text);
     }
 
     pub(super) fn watch_arrived(&mut self, _from: usize, to: usize, parcel: &Parcel) {
@@ -366,12 +376,8 @@ impl ClusterLab {
             && matches!(record.address, Address::Call(_))
         {
             self.watch.images.insert(record.address);
-        }
-        if let Parcel::Record(record) = parcel
-            && matches!(record.address, Address::Call(_))
-        {
-            let chassis = self.scene.nodes[to].chassis;
-            self.watch.replicas.entry(record.address).or_default().insert(chassis);
+            let said = record.effects.iter().filter_map(said_to_caller);
+            self.watch.recorded.extend(said.map(|said| (said.hash, ())));
         }
     }
 
@@ -437,8 +443,33 @@ impl ClusterLab {
     }
 }
 
+/// A response to an INVITE that lets a caller believe in something.
+struct Said {
+    hash: u64,
+    status: u16,
+    call_id: Vec<u8>,
+}
+
+fn said_to_caller(mail: &Envelope) -> Option<Said> {
+    let (Letter::SipOut(out), Address::Call(_)) = (&mail.letter, mail.from) else { return None };
+    let view = out.message.view();
+    let status = view.status()?.code();
+    if view.method() != Method::Invite || status >= 300 {
+        return None;
+    }
+    let slot = mail.from.slot().unwrap_or_default().to_le_bytes();
+    let hash = hash64(b"said to a caller", &[&slot, view.bytes()]);
+    Some(Said { hash, status, call_id: view.call_id().unwrap_or_default().to_vec() })
+}
+
+#[cfg(test)]
+mod tests;
+
 /// Marks an epoch whose owner has not obeyed yet.
 const NEWS: u64 = 1 << 63;
+
+/// After this long without a fault or a change nothing is left of it, microseconds.
+pub(super) const CALM_US: u64 = 5_000_000;
 
 /// Failures kept of a run; more of them say nothing new.
 const WRONGS_MAX: usize = 200;

@@ -8,7 +8,7 @@ use crate::plan::{Reply, Side};
 
 use super::line::Theirs;
 use super::text::{answering, bracketed, branch_of, target, text};
-use super::{Hand, Line, Note, Phone, Stage, What};
+use super::{Hand, Line, Media, Note, Phone, Stage, What};
 
 const T1_MS: u64 = 500;
 const T2_MS: u64 = 4_000;
@@ -88,6 +88,7 @@ impl Phone {
             retried: false,
             rseq_seen: BTreeMap::new(),
             bye_sent: false,
+            media: Media::of(view.body()),
         }
     }
 
@@ -261,6 +262,7 @@ impl Phone {
             return;
         }
         let Some(reply) = &theirs.reply else { return };
+        line.media = Media::of(view.body()).or(line.media);
         let ok = reply.view().status().is_some_and(Status::is_success);
         let (first, initial) = (!theirs.acknowledged, theirs.initial);
         theirs.acknowledged = true;

@@ -51,6 +51,7 @@ impl Phone {
             retried: false,
             rseq_seen: BTreeMap::new(),
             bye_sent: false,
+            media: None,
         };
         hand.notes.push(Note::Dialled { attempt: number, call_id: line.call_id.clone() });
         let branch = self.branch();
@@ -190,6 +191,7 @@ impl Phone {
         let view = message.view();
         let id = line.id;
         let attempt = line.attempt;
+        line.hear(view.body());
         line.remote_tag = view.to().ok().and_then(|to| to.tag().map(text));
         line.remote = bracketed(&view, Name::To).unwrap_or_default();
         line.routes = view.values(Name::RecordRoute).map(text).collect();

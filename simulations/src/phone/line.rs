@@ -1,6 +1,7 @@
 //! One call as a phone sees it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use sip::Message;
 
@@ -49,6 +50,40 @@ pub struct Line {
     /// Last RSeq of each early dialog, by To tag.
     pub rseq_seen: BTreeMap<String, u32>,
     pub bye_sent: bool,
+    /// Where our voice goes, by the other side's last session description.
+    pub media: Option<Media>,
+}
+
+/// What the other side's session description asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Media {
+    pub to: SocketAddr,
+    /// It wants to hear us: not on hold.
+    pub wanted: bool,
+}
+
+impl Line {
+    /// The port that this side listens at.
+    pub fn port(&self) -> u16 {
+        20_000 + 2 * (self.id % 5_000) as u16
+    }
+
+    /// Takes a session description of the other side in.
+    pub fn hear(&mut self, body: &[u8]) {
+        self.media = Media::of(body).or(self.media);
+    }
+}
+
+impl Media {
+    /// Of the first audio line.
+    pub fn of(sdp: &[u8]) -> Option<Media> {
+        let text = String::from_utf8_lossy(sdp);
+        let after = |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).map(str::trim);
+        let ip = after("c=IN IP4 ")?.parse().ok()?;
+        let port = after("m=audio ")?.split(' ').next()?.parse().ok()?;
+        let wanted = !text.lines().any(|line| matches!(line.trim(), "a=sendonly" | "a=inactive"));
+        Some(Media { to: SocketAddr::new(ip, port), wanted: wanted && port != 0 })
+    }
 }
 
 /// An INVITE or re-INVITE that this phone answers.

@@ -17,7 +17,7 @@ use sip::{Limits, Message, View};
 use crate::dice::Dice;
 use crate::plan::{Attempt, Device, Plan, Side};
 use client::Client;
-pub use line::{Line, Stage};
+pub use line::{Line, Media, Stage};
 use register::Registering;
 use server::Server;
 

@@ -71,6 +71,7 @@ impl Phone {
         line.ours = None;
         match status {
             200..=299 => {
+                line.hear(message.view().body());
                 if let Some(uri) = target(&message.view()) {
                     line.target = uri;
                 }
@@ -113,6 +114,7 @@ impl Phone {
         let offer = !view.body().is_empty();
         if status.is_none() {
             line.sdp_version += 1;
+            line.hear(view.body());
         }
         let direction = if offer { answering(view.body()) } else { "sendrecv" };
         let sdp = self.sdp(&self.lines[place], direction);
@@ -186,6 +188,7 @@ impl Phone {
             reply = reply.header(Name::SessionExpires, interval);
         }
         if !view.body().is_empty() {
+            self.lines[place].hear(view.body());
             let sdp = self.sdp(&self.lines[place], answering(view.body()));
             reply = reply.body(b"application/sdp", sdp.as_bytes());
         }

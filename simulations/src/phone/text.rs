@@ -91,7 +91,7 @@ impl Phone {
 
     pub(super) fn sdp(&self, line: &Line, direction: &str) -> String {
         let address = self.device.private.ip();
-        let port = 20_000 + 2 * (line.id % 5_000);
+        let port = line.port();
         format!(
             "v=0\r\no=- {} {} IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 8 101\r\n\
              a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n",

@@ -5,7 +5,10 @@ use crate::Key;
 fn finds_the_group_of_every_slot() {
     let groups = (0..SLOTS).map(|slot| GroupId(slot / 1000));
     let table = Table { slots: Table::runs(groups), ..Table::default() };
-    assert_eq!(table.slots, [(1000, GroupId(0)), (1000, GroupId(1)), (1000, GroupId(2)), (1000, GroupId(3)), (96, GroupId(4))]);
+    assert_eq!(
+        table.slots,
+        [(1000, GroupId(0)), (1000, GroupId(1)), (1000, GroupId(2)), (1000, GroupId(3)), (96, GroupId(4))]
+    );
     for slot in 0..SLOTS {
         assert_eq!(table.group_of_slot(slot), Some(GroupId(slot / 1000)));
     }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::letters::flow::Transport;
 use crate::NodeId;
+use crate::letters::flow::Transport;
 
 fn flow() -> Flow {
     Flow {

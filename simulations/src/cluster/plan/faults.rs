@@ -77,6 +77,8 @@ pub enum FaultKind {
     TornWrite,
     /// NAT boxes (`much` thousandths of them) restart and forget where they led.
     NatReset,
+    /// A node's own copy of the subscribers answers after `much` milliseconds: questions are open for long.
+    SlowAnswers,
     /// Every node leaves, ends and comes back, one by one.
     RollingRestart,
     /// The same, and each comes back with the release after the one that the run began with.
@@ -115,6 +117,7 @@ impl FaultKind {
             FaultKind::StoreReplicaLoss => "store-replica-loss",
             FaultKind::TornWrite => "torn-write",
             FaultKind::NatReset => "nat-reset",
+            FaultKind::SlowAnswers => "slow-answers",
             FaultKind::RollingRestart => "rolling-restart",
             FaultKind::RollingUpgrade => "rolling-upgrade",
             FaultKind::RollingRollback => "rolling-rollback",
@@ -136,6 +139,7 @@ impl FaultKind {
                 | FaultKind::StoreLag
                 | FaultKind::StoreReplicaLoss
                 | FaultKind::NatReset
+                | FaultKind::SlowAnswers
                 | FaultKind::RelayHang
                 | FaultKind::RelayDeath
                 | FaultKind::DiskStall

@@ -124,6 +124,10 @@ pub struct Workload {
     pub storm_at_s: Option<Range>,
     /// Somebody sends again what a phone has registered with, from another place (I26), count.
     pub replays: usize,
+    /// Strangers that flood a balancer and must be banned by all of them (I29), count.
+    pub scanners: usize,
+    /// Floods that carry the address of a phone which is registered elsewhere: it must not be banned (I29), count.
+    pub forgers: usize,
 }
 
 impl Default for Workload {
@@ -152,6 +156,8 @@ impl Default for Workload {
             register_s: Range::of(1.0, 8.0),
             storm_at_s: None,
             replays: 6,
+            scanners: 0,
+            forgers: 0,
         }
     }
 }
