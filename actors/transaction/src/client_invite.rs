@@ -125,8 +125,11 @@ impl ClientInvite {
     }
 
     /// The transport could not deliver what this transaction sent.
+    ///
+    /// Deviation: figure 5 of 17.1.1.2 also ends Completed here. The user has its answer then, and who has not got the ACK
+    /// repeats the refusal, perhaps when our address has moved to another machine; only Timer D ends the wait for that.
     pub fn on_transport_error(&mut self, _now: Now, out: &mut Events) {
-        if matches!(self.state, State::Calling { .. } | State::Completed { .. }) {
+        if matches!(self.state, State::Calling { .. }) {
             out.push(Event::TransportFailed);
             self.terminate(out);
         }

@@ -103,7 +103,7 @@ const TABLE: &[Row] = &[
     ("udp", "accepted", Cancel, "accepted", &[]),
     ("udp", "accepted", Acknowledge, "accepted", &[]),
     ("udp", "completed", Fires('D'), "terminated", &["end"]),
-    ("udp", "completed", Broken, "terminated", &["user transport", "end"]),
+    ("udp", "completed", Broken, "completed", &[]),
     ("udp", "completed", Response(100), "completed", &[]),
     ("udp", "completed", Response(180), "completed", &[]),
     ("udp", "completed", Response(200), "completed", &[]),
