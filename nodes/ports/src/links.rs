@@ -11,6 +11,7 @@ mod accept;
 pub mod certificate;
 mod commands;
 mod dial;
+mod directory;
 mod frame;
 mod lane;
 mod peer;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fabric::{NodeId, Parcel, codec};
 use serde::Deserialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::error;
 
@@ -37,8 +38,8 @@ pub use commands::{CommandError, Commands};
 
 use crate::StartError;
 use crate::counters::Snapshot;
+use directory::Directory;
 use frame::PARCEL_BYTES_MAX;
-use peer::{Arrivals, Peer};
 use roles::Roles;
 use shared::Shared;
 use tls::Keyring;
@@ -53,7 +54,7 @@ pub struct Settings {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub authority: PathBuf,
-    /// The other nodes of the cluster.
+    /// The other nodes of the cluster at the start.
     pub peers: Vec<PeerSettings>,
     /// Longest hand-shake, milliseconds; default 2000.
     pub handshake_ms: u32,
@@ -134,7 +135,7 @@ pub trait Sink: Send + Sync {
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    peers: Arc<BTreeMap<NodeId, Arc<Peer>>>,
+    peers: Arc<Directory>,
     address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
@@ -179,21 +180,13 @@ pub async fn start(settings: Settings, identity: Identity, sink: Arc<dyn Sink>) 
     };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let shared = Arc::new(Shared::new(settings, identity, keyring, sink, stopped));
-    let mut peers = BTreeMap::new();
-    let mut arrivals: BTreeMap<NodeId, mpsc::Sender<Arrivals>> = BTreeMap::new();
+    let peers = Arc::new(Directory::default());
+    peers.follow(&shared, &shared.settings.peers).await;
     let mut tasks = Vec::new();
-    for peer in &shared.settings.peers {
-        let node = NodeId(peer.node);
-        let (sender, receiver) = mpsc::channel(1);
-        let peer = Arc::new(Peer::new(peer, &shared));
-        arrivals.insert(node, sender);
-        tasks.push(tokio::spawn(peer::run(Arc::clone(&peer), Arc::clone(&shared), receiver)));
-        peers.insert(node, peer);
-    }
     if let Some(listener) = listener {
-        tasks.push(tokio::spawn(accept::run(Arc::clone(&shared), listener, arrivals)));
+        tasks.push(tokio::spawn(accept::run(Arc::clone(&shared), listener, Arc::clone(&peers))));
     }
-    Ok(Handle { shared, peers: Arc::new(peers), address, stop, tasks: Arc::new(Mutex::new(tasks)) })
+    Ok(Handle { shared, peers, address, stop, tasks: Arc::new(Mutex::new(tasks)) })
 }
 
 impl Handle {
@@ -201,7 +194,7 @@ impl Handle {
     /// `on_link(false)` and, over a fresh one, `on_link(true)` follow. Also `false`, counted as `oversized` and without a
     /// new session: a parcel that no frame holds (1 MiB).
     pub fn send(&self, to: NodeId, parcel: Parcel) -> bool {
-        let Some(peer) = self.peers.get(&to) else { return false };
+        let Some(peer) = self.peers.get(to) else { return false };
         let bytes = codec::encode_parcel(&parcel);
         if bytes.len() > PARCEL_BYTES_MAX {
             self.shared.counters.oversized.one();
@@ -226,8 +219,8 @@ impl Handle {
             let answer = commands.run(to, identity.roles, command);
             return tokio::time::timeout(timeout, answer).await.map_err(|_| CommandError::Timeout);
         }
-        let peer = self.peers.get(&to).ok_or(CommandError::Unknown)?;
-        commands::ask(peer, &command, timeout).await
+        let peer = self.peers.get(to).ok_or(CommandError::Unknown)?;
+        commands::ask(&peer, &command, timeout).await
     }
 
     /// Where the node listens; differs from the settings when they name port 0.
@@ -236,15 +229,25 @@ impl Handle {
     }
 
     pub fn counters(&self) -> Snapshot {
-        let waiting = self.peers.values().map(|peer| peer.waiting());
+        let peers = self.peers.all();
+        let waiting = peers.iter().map(|peer| peer.waiting());
         let (bytes, parcels) = waiting.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
-        let up = self.peers.values().filter(|peer| peer.is_up()).count();
+        let up = peers.iter().filter(|peer| peer.is_up()).count();
         self.shared.counters.snapshot(up, bytes, parcels)
     }
 
     /// All configured peers, by number.
     pub fn peers(&self) -> Vec<PeerStatus> {
-        self.peers.values().map(|peer| peer.status()).collect()
+        self.peers.all().iter().map(|peer| peer.status()).collect()
+    }
+
+    /// From now on these are the peers: new ones are dialled or let in, the session with one that is not among them ends,
+    /// and nobody else notices. Errors: peers that contradict themselves; nothing has changed then.
+    pub async fn follow(&self, peers: Vec<PeerSettings>) -> Result<(), StartError> {
+        let settings = Settings { peers, ..self.shared.settings.clone() };
+        check(&settings, &self.shared.identity)?;
+        self.peers.follow(&self.shared, &settings.peers).await;
+        Ok(())
     }
 
     /// When the node's own certificate ends, seconds since 1970; `None` when the node is alone.
@@ -255,10 +258,11 @@ impl Handle {
     /// Sends what waits, says goodbye to every peer and closes; no longer than a second.
     pub async fn stop(&self) {
         let _ = self.stop.send(true);
-        let tasks = match self.tasks.lock() {
+        let mut tasks = match self.tasks.lock() {
             Ok(mut tasks) => std::mem::take(&mut *tasks),
             Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
         };
+        tasks.extend(self.peers.drain());
         let aborts: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
         let all = async {
             for task in tasks {

@@ -39,6 +39,8 @@ pub enum Control {
         sums: Vec<u64>,
         answer: bool,
     },
+    /// To the director of the same node: the operator's file names these nodes and pairs now.
+    Members(Members),
 }
 
 /// What a balancer has decided about an address, and all others are to know.
@@ -67,6 +69,15 @@ pub enum Verdict {
     /// A balancer knows a flow of this address that has answered a challenge: floods of datagrams, which anybody can forge,
     /// do not ban it.
     Vouched,
+}
+
+/// Nodes and pairs of the cluster, as an operator has written them down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// Node, chassis, name.
+    pub nodes: Vec<(NodeId, u16, String)>,
+    /// Number, and the two nodes, of which the first is the active one of a pair that is new.
+    pub pairs: Vec<(u16, [NodeId; 2])>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,20 +1,19 @@
 //! Who comes in: hand-shakes in tasks of their own with a deadline, a limit per address and over all, of which the oldest
 //! gives way, so that silent connections never keep a node out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fabric::NodeId;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsStream;
 use tracing::{debug, warn};
 
 use super::dial::{prepare, read_greeting, write_greeting};
+use super::directory::Directory;
 use super::frame::{Hello, SessionId, VERSION, VERSION_MIN, Verdict, Welcome};
 use super::peer::Arrivals;
 use super::shared::Shared;
@@ -28,12 +27,7 @@ struct Waiting {
 }
 
 /// Accepts until the links are stopped.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    arrivals: BTreeMap<NodeId, mpsc::Sender<Arrivals>>,
-) {
-    let arrivals = Arc::new(arrivals);
+pub(super) async fn run(shared: Arc<Shared>, listener: TcpListener, peers: Arc<Directory>) {
     let waiting = Arc::new(Mutex::new(Waiting::default()));
     loop {
         let accepted = tokio::select! {
@@ -41,7 +35,7 @@ pub(super) async fn run(
             () = shared.until_stopped() => break,
         };
         match accepted {
-            Ok((stream, remote)) => admit(&shared, &waiting, &arrivals, stream, remote),
+            Ok((stream, remote)) => admit(&shared, &waiting, &peers, stream, remote),
             Err(error) => {
                 debug!(%error, "accepting a link");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -54,7 +48,7 @@ pub(super) async fn run(
 fn admit(
     shared: &Arc<Shared>,
     waiting: &Arc<Mutex<Waiting>>,
-    arrivals: &Arc<BTreeMap<NodeId, mpsc::Sender<Arrivals>>>,
+    peers: &Arc<Directory>,
     stream: TcpStream,
     remote: SocketAddr,
 ) {
@@ -73,10 +67,10 @@ fn admit(
     }
     table.next += 1;
     let number = table.next;
-    let (shared_, waiting_, arrivals) = (Arc::clone(shared), Arc::clone(waiting), Arc::clone(arrivals));
+    let (shared_, waiting_, peers) = (Arc::clone(shared), Arc::clone(waiting), Arc::clone(peers));
     let task = tokio::spawn(async move {
         let deadline = shared_.handshake();
-        match tokio::time::timeout(deadline, greet(&shared_, stream, remote, &arrivals)).await {
+        match tokio::time::timeout(deadline, greet(&shared_, stream, remote, &peers)).await {
             Ok(()) => {}
             Err(_) => shared_.counters.handshake_timeouts.one(),
         }
@@ -89,12 +83,7 @@ fn admit(
 }
 
 /// TLS, then who it is, then what it wants; whoever passes goes to the task of its peer.
-async fn greet(
-    shared: &Shared,
-    stream: TcpStream,
-    remote: SocketAddr,
-    arrivals: &BTreeMap<NodeId, mpsc::Sender<Arrivals>>,
-) {
+async fn greet(shared: &Shared, stream: TcpStream, remote: SocketAddr, peers: &Directory) {
     let Some(keyring) = &shared.keyring else { return };
     prepare(&stream);
     let stream = match keyring.keys().acceptor.accept(stream).await {
@@ -109,7 +98,7 @@ async fn greet(
         Ok(facts) => facts,
         Err(error) => return refuse(shared, remote, &error),
     };
-    let Some(configured) = shared.settings.peers.iter().find(|peer| peer.node == facts.node.0) else {
+    let Some((configured, sender)) = peers.door(facts.node) else {
         return refuse(shared, remote, &format!("node {} is no peer of this node", facts.node.0));
     };
     if configured.chassis != facts.chassis {
@@ -153,7 +142,6 @@ async fn greet(
         return;
     };
     let arrival = Arrivals { stream, buffer, hello, version, roles: facts.roles };
-    let Some(sender) = arrivals.get(&facts.node) else { return };
     if sender.try_send(arrival).is_ok() {
         shared.counters.accepted.one();
     }

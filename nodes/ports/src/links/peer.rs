@@ -127,6 +127,19 @@ impl Peer {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether these settings are what it was made with.
+    pub fn is(&self, settings: &PeerSettings) -> bool {
+        (self.node.0, self.chassis, self.address) == (settings.node, settings.chassis, settings.address)
+    }
+
+    /// It is no peer any more, and its task has ended.
+    pub fn dismiss(&self, shared: &Shared) {
+        let mut is_up = self.is_up();
+        self.traffic.connected.store(false, Ordering::Relaxed);
+        self.commands().lose();
+        down(self, shared, &mut is_up, "it is no peer any more");
+    }
+
     pub fn is_connected(&self) -> bool {
         self.traffic.connected.load(Ordering::Relaxed)
     }

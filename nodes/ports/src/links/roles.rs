@@ -162,6 +162,8 @@ fn may_post(sender: NodeId, roles: Roles, mail: &Envelope) -> bool {
             (Control::BanNews(_) | Control::BanSums { .. }, from, to) => {
                 balancer && matches!((from, to), (Address::Balancer(..), Address::Balancer(..)))
             }
+            // What only the operator of a node itself may say does not come over a link.
+            (Control::Members(_), ..) => false,
             (_, from, _) => matches!(from, Address::Control(_)),
         },
         Letter::Order(_) => matches!(mail.from, Address::Control(_) | Address::Office(_) | Address::Director(_)),

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod commands;
+mod peers;
 mod rig;
 
 use std::time::Duration;
