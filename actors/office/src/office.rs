@@ -340,9 +340,23 @@ impl Inner {
             self.counts.stale_records += 1;
             return None;
         }
+        let is_ours =
+            |seat: &Seat| matches!(seat, Seat::Backup(backup) if backup.epoch == epoch && backup.active == from);
+        if !self.seats.get(&group).is_some_and(is_ours) {
+            return None;
+        }
+        self.note_taken(group, epoch);
         match self.seats.get_mut(&group) {
-            Some(Seat::Backup(backup)) if backup.epoch == epoch && backup.active == from => Some(backup),
+            Some(Seat::Backup(backup)) => Some(backup),
             _ => None,
+        }
+    }
+
+    /// Something of an owner is being taken: was it one that this node's own table has replaced? The fence is to see to it
+    /// that it never is, and this does not look at the fence.
+    pub(crate) fn note_taken(&mut self, group: GroupId, epoch: Epoch) {
+        if self.table.group(group).is_some_and(|row| epoch < row.epoch) {
+            self.counts.stale_taken += 1;
         }
     }
 }

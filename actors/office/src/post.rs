@@ -78,6 +78,7 @@ impl Office {
                 return;
             }
             *fence = mail.epoch;
+            inner.note_taken(group, mail.epoch);
         }
         mail.receipt = if receipt == 0 { 0 } else { mail::seal(from, receipt) };
         if mail.to.slot().is_some() {

@@ -49,6 +49,8 @@ pub struct Counts {
     pub stale_letters: u64,
     /// Records of former owners that were refused.
     pub stale_records: u64,
+    /// Of either, what was taken although the table in force names another owner: always 0.
+    pub stale_taken: u64,
     /// Effects that left without being on a second chassis.
     pub unprotected: u64,
     /// Letters sent again after a change of owner or a broken session.
