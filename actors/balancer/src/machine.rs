@@ -245,9 +245,10 @@ impl Balancer {
         let method = view.method();
         let (Ok(call_id), Ok(from)) = (view.call_id(), view.from()) else { return Way::Nowhere };
         if method == Method::Register {
-            return Way::Registration(Address::Registration(self.home.keys.registration(call_id)));
+            let key = self.home.keys.registration(call_id);
+            return Way::Registration(Address::Registration(self.settings.zone.place(key)));
         }
-        let call = Address::Call(self.home.keys.call(call_id, from.tag().unwrap_or_default()));
+        let call = Address::Call(self.call_key(call_id, from.tag()));
         let in_dialog = view.to().is_ok_and(|to| to.tag().is_some());
         if in_dialog {
             return match screen::leg_of_request(view, &self.home.tokens) {
@@ -268,6 +269,10 @@ impl Balancer {
             return Way::Here;
         }
         Way::Actor(call)
+    }
+
+    fn call_key(&self, call_id: &[u8], from_tag: Option<&[u8]>) -> Key {
+        self.settings.zone.place(self.home.keys.call(call_id, from_tag.unwrap_or_default()))
     }
 
     /// Whether a Request-URI names the switch itself: no user, and a host that is ours or may be one of our domains.
@@ -359,7 +364,7 @@ impl Balancer {
         if self.settings.trace
             && let (Ok(call_id), Ok(from)) = (view.call_id(), view.from())
         {
-            let key = self.home.keys.call(call_id, from.tag().unwrap_or_default());
+            let key = self.call_key(call_id, from.tag());
             self.trace(key, true, *flow, &Bytes::copy_from_slice(view.bytes()), now, out);
             self.trace(key, false, *flow, &bytes, now, out);
         }

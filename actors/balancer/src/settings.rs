@@ -24,6 +24,9 @@ pub struct Settings {
     /// Post every message to the tracer; the node fills it in. Default false.
     #[serde(skip)]
     pub trace: bool,
+    /// Slots that calls and registrations are kept in; the node fills it in. Default all.
+    #[serde(skip)]
+    pub zone: fabric::Zone,
     /// Proxies of others that this node stands in front of as a stateless load balancer, by address and UDP port; not empty,
     /// no call or registration is handled here. Default none.
     pub forward: Vec<SocketAddr>,
@@ -78,6 +81,7 @@ impl Default for Settings {
             siblings: 1,
             peers: Vec::new(),
             trace: false,
+            zone: fabric::Zone::default(),
             forward: Vec::new(),
             hosts: Vec::new(),
             trusted: Vec::new(),

@@ -2,7 +2,7 @@
 
 use fabric::hash::hash64;
 use fabric::ownership::{Member, Ownership, Site};
-use fabric::{Epoch, GroupId, NodeId, SLOTS, Table};
+use fabric::{Epoch, GroupId, NodeId, SLOTS, Table, zone};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{PairSetting, Settings, SiteSetting};
@@ -64,11 +64,18 @@ impl Plan {
         }
     }
 
-    /// The pair that is to hold a slot: the one whose hash with it is highest, so that a new pair takes its share from
+    /// The pair that is to hold a slot: of those of its zone the one whose hash with it is highest, so that a new pair takes its share from
     /// all others and nothing moves between those.
     pub fn pair_of_slot(&self, slot: u16) -> Option<u16> {
         let weight = |pair: &PairSetting| hash64(PAIRS, &[&slot.to_be_bytes(), &pair.pair.to_be_bytes()]);
-        self.pairs.iter().max_by_key(|pair| (weight(pair), pair.pair)).map(|pair| pair.pair)
+        let zone = zone::of_slot(slot, self.zones());
+        let here = self.pairs.iter().filter(|pair| zone::of_pair(pair.pair).0 == zone);
+        here.max_by_key(|pair| (weight(pair), pair.pair)).map(|pair| pair.pair)
+    }
+
+    /// Zones that the pairs have, count; 0 when they have none.
+    fn zones(&self) -> u16 {
+        self.pairs.iter().map(|pair| zone::of_pair(pair.pair).0).max().unwrap_or(0)
     }
 
     pub fn nodes(&self, pair: u16) -> Option<[NodeId; 2]> {

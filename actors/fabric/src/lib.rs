@@ -20,6 +20,7 @@
 //! | `frame` | entries of a file, and what a crash has left of them |
 //! | `ownership` | who owns which slots, and since which epoch |
 //! | `parcel` | what nodes send each other |
+//! | `zone` | parts of the slots that balancers keep to |
 //! | `mutant` | deliberate faults, compiled in for tests of the tests only |
 
 pub mod address;
@@ -41,6 +42,7 @@ pub mod reject;
 pub mod time;
 pub mod timers;
 pub mod token;
+pub mod zone;
 
 pub use address::{Address, Key, Keys, NodeId, SLOTS};
 pub use asks::Asks;
@@ -56,3 +58,4 @@ pub use reject::Reject;
 pub use time::{Instant, Now};
 pub use timers::Timers;
 pub use token::{LegToken, Tokens};
+pub use zone::Zone;

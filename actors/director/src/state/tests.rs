@@ -42,6 +42,26 @@ fn a_new_pair_gets_groups_of_exactly_what_moves() {
 }
 
 #[test]
+fn slots_of_a_zone_go_to_pairs_of_the_zone_and_a_new_pair_takes_from_its_own_only() {
+    let mut settings = settings(3);
+    for (pair, zone) in settings.pairs.iter_mut().zip([1, 2, 2]) {
+        pair.pair = zone::numbered(pair.pair, zone);
+    }
+    let third = settings.pairs.pop().unwrap();
+    let before = Plan::of(&settings);
+    settings.pairs.push(third.clone());
+    let after = Plan::of(&settings);
+    let mut taken = 0;
+    for slot in 0..SLOTS {
+        let (old, new) = (before.pair_of_slot(slot).unwrap(), after.pair_of_slot(slot).unwrap());
+        assert_eq!(zone::of_pair(new).0, zone::of_slot(slot, 2));
+        assert!(old == new || new == third.pair && zone::of_pair(old).0 == 2, "{old:x} to {new:x}");
+        taken += u32::from(old != new);
+    }
+    assert!((930..1_120).contains(&taken), "{taken} of 2048");
+}
+
+#[test]
 fn members_go_when_nothing_depends_on_them() {
     let mut decided = Decided::default();
     decided.adopt(&Plan::of(&settings(2)));

@@ -220,6 +220,7 @@ fn balancer_settings(config: &Config, site: NodeId) -> balancer::Settings {
     balancer.siblings = config.balancers(site);
     let peers = config.cluster.iter().flat_map(|cluster| cluster.balancers());
     balancer.peers = peers.map(|member| NodeId(member.node)).collect();
+    balancer.zone = config.cluster.as_ref().map(|cluster| cluster.zone(site.0)).unwrap_or_default();
     balancer.trace = config.trace.messages_max > 0 && config.trace.bytes_max > 0;
     let trunks = config.call.trusted.iter().filter_map(|address| address.to_string().parse::<balancer::Net>().ok());
     balancer.trusted.extend(trunks);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use fabric::NodeId;
+use fabric::{NodeId, Zone, zone};
 use ports::links;
 use ports::links::roles::{Role, Roles};
 use serde::Deserialize;
@@ -88,6 +88,9 @@ pub struct Pair {
     pub pair: u16,
     /// The first becomes active at the first start.
     pub nodes: [u16; 2],
+    /// Zone of it, 1 to 15; all pairs have one or none has. Default 0: none.
+    #[serde(default)]
+    pub zone: u16,
 }
 
 /// A balancer site (`[[cluster.sites]]`).
@@ -98,6 +101,9 @@ pub struct Site {
     pub site: u16,
     /// Balancers that may hold it, in the order in which they stand in; the first is the site's own.
     pub holders: Vec<u16>,
+    /// Its calls and registrations are held by pairs of this zone only, say those of its chassis. Default 0: by any pair.
+    #[serde(default)]
+    pub zone: u16,
 }
 
 impl Cluster {
@@ -121,6 +127,17 @@ impl Cluster {
         self.sites.iter().find(|row| row.site == site).map_or(vec![site], |row| row.holders.clone())
     }
 
+    /// Zones that the pairs have, count.
+    pub fn zones(&self) -> u16 {
+        self.pairs.iter().map(|pair| pair.zone).max().unwrap_or(0)
+    }
+
+    /// Slots that a site keeps to.
+    pub fn zone(&self, site: u16) -> Zone {
+        let number = self.sites.iter().find(|row| row.site == site).map_or(0, |row| row.zone);
+        Zone::new(number, self.zones())
+    }
+
     /// What directors are told.
     pub fn director(&self) -> director::Settings {
         director::Settings {
@@ -137,7 +154,10 @@ impl Cluster {
             pairs: self
                 .pairs
                 .iter()
-                .map(|pair| director::PairSetting { pair: pair.pair, nodes: pair.nodes.map(NodeId) })
+                .map(|pair| director::PairSetting {
+                    pair: zone::numbered(pair.pair, pair.zone),
+                    nodes: pair.nodes.map(NodeId),
+                })
                 .collect(),
             sites: self
                 .balancers()

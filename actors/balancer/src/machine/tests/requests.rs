@@ -3,6 +3,24 @@
 use super::*;
 
 #[test]
+fn a_balancer_with_a_zone_keeps_to_its_slots() {
+    let zone = fabric::Zone::new(2, 3);
+    let bench = Bench::new(Settings { zone, ..Settings::default() });
+    let call = Address::Call(zone.place(bench.home.keys.call(b"c1@x", b"f")));
+    let registration = Address::Registration(zone.place(bench.home.keys.registration(b"c1@x")));
+    assert!([call, registration].iter().all(|address| address.slot().is_some_and(|slot| slot % 3 == 1)));
+    for (message, expected) in [
+        (request("INVITE", "sip:b@d", "<sip:b@d>", ""), call),
+        (request("CANCEL", "sip:b@d", "<sip:b@d>", ""), call),
+        (request("ACK", "sip:b@d", "<sip:b@d>;tag=t", ""), call),
+        (request("REGISTER", "sip:d", "<sip:b@d>", ""), registration),
+    ] {
+        let mut bench = Bench::new(Settings { zone, ..Settings::default() });
+        assert_eq!(bench.receive(message.clone()).sip_in().0, expected, "{message}");
+    }
+}
+
+#[test]
 fn where_requests_go() {
     let bench = Bench::new(Settings::default());
     let call = Address::Call(bench.home.keys.call(b"c1@x", b"f"));

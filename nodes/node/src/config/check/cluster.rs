@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fabric::zone::{PAIR_MAX, ZONES_MAX};
 use ports::links::roles::Role;
 
 use super::{Problem, blame};
@@ -79,8 +80,19 @@ fn pairs(cluster: &Cluster, found: &mut Vec<Problem>) {
         blame(found, "cluster.pairs", "at least one [[cluster.pairs]] is needed: nobody would own a call");
     }
     let mut numbers = BTreeMap::new();
+    let zones: BTreeSet<u16> = cluster.pairs.iter().map(|pair| pair.zone).collect();
     for (place, pair) in cluster.pairs.iter().enumerate() {
         let key = |name: &str| format!("cluster.pairs[{place}].{name}");
+        if pair.pair > PAIR_MAX {
+            blame(found, key("pair"), format!("must be from 0 to {PAIR_MAX}"));
+        }
+        if pair.zone > ZONES_MAX {
+            blame(found, key("zone"), format!("must be from 1 to {ZONES_MAX}"));
+        } else if pair.zone == 0 && zones.len() > 1 {
+            blame(found, key("zone"), "other pairs have a zone: nobody would hold the slots between them");
+        } else if let Some(lower) = (1..pair.zone).find(|lower| !zones.contains(lower)) {
+            blame(found, key("zone"), format!("no pair has zone {lower}: nobody would hold its slots"));
+        }
         if let Some(before) = numbers.insert(pair.pair, place) {
             blame(found, key("pair"), format!("cluster.pairs[{before}] has this number already"));
         }
@@ -114,6 +126,9 @@ fn sites(cluster: &Cluster, found: &mut Vec<Problem>) {
         }
         if row.holders.first() != Some(&row.site) {
             blame(found, key("holders"), format!("must begin with the site's own node {}", row.site));
+        }
+        if row.zone > cluster.zones() {
+            blame(found, key("zone"), format!("no pair has zone {}", row.zone));
         }
         let mut seen = BTreeSet::new();
         for holder in &row.holders {
@@ -192,6 +207,13 @@ pub fn warnings(config: &Config) -> Vec<String> {
     for (chassis, count) in by_chassis {
         if count * 2 >= total && total >= 3 {
             all.push(format!("{count} of {total} directors stand on chassis {chassis}: its loss leaves no majority"));
+        }
+    }
+    for row in cluster.sites.iter().filter(|row| row.zone != 0) {
+        let home = cluster.member(row.site).map(|member| member.chassis);
+        let beside = |node: &u16| cluster.member(*node).map(|member| member.chassis) == home;
+        if !cluster.pairs.iter().any(|pair| pair.zone == row.zone && pair.nodes.iter().any(beside)) {
+            all.push(format!("site {} keeps to zone {}, of which no pair stands on its chassis", row.site, row.zone));
         }
     }
     all

@@ -46,6 +46,10 @@ fn what_is_wrong_with_a_cluster() {
         ("pair = 2", "pair = 1", "cluster.pairs[1].pair: cluster.pairs[0] has this number already"),
         ("holders = [2, 1]", "holders = [1, 2]", "cluster.sites[1].holders: must begin with the site's own node 2"),
         ("holders = [2, 1]", "holders = [2, 3]", "cluster.sites[1].holders: node 3 is no balancer"),
+        ("pair = 2", "pair = 5000", "cluster.pairs[1].pair: must be from 0 to 4095"),
+        ("pair = 2", "zone = 16\npair = 2", "cluster.pairs[1].zone: must be from 1 to 15"),
+        ("pair = 2", "zone = 1\npair = 2", "cluster.pairs[0].zone: other pairs have a zone"),
+        ("site = 2\nholders", "zone = 1\nsite = 2\nholders", "cluster.sites[1].zone: no pair has zone 1"),
         ("name = \"w\"", "name = \"b\"", "cluster.nodes[2].name: is that of cluster.nodes[1] already"),
         ("10.0.0.3:5070", "10.0.0.2:5070", "cluster.nodes[2].address: is that of cluster.nodes[1] already"),
         ("10.0.0.3:5070", "10.0.0.3:0", "cluster.nodes[2].address: must be an address and port"),
@@ -89,4 +93,33 @@ fn a_node_that_is_alone_has_no_other_sites() {
         let error = Config::parse(&text).expect_err(&text).to_string();
         assert!(error.contains(expected), "{text}\nsaid: {error}");
     }
+}
+
+#[test]
+fn balancers_may_keep_to_pairs_of_their_zone() {
+    let zoned = |first: u16, second: u16| {
+        let text = A.replace("pair = 1", "zone = 1\npair = 1").replace("pair = 2", "zone = 2\npair = 2");
+        let text = text.replace("site = 1\nholders", &format!("zone = {first}\nsite = 1\nholders"));
+        Config::parse(&text.replace("site = 2\nholders", &format!("zone = {second}\nsite = 2\nholders"))).expect("good")
+    };
+    let config = zoned(1, 0);
+    let cluster = config.cluster.as_ref().expect("a cluster");
+    assert_eq!(
+        (cluster.zones(), cluster.zone(1), cluster.zone(2)),
+        (2, fabric::Zone::new(1, 2), fabric::Zone::new(0, 2))
+    );
+    let pairs: Vec<u16> = cluster.director().pairs.iter().map(|pair| pair.pair).collect();
+    assert_eq!(pairs, [0x1001, 0x2002]);
+    assert!(warnings(&config).is_empty());
+    let plain = Config::parse(A).expect("good");
+    let cluster = plain.cluster.as_ref().expect("a cluster");
+    assert_eq!((cluster.zones(), cluster.director().pairs[1].pair), (0, 2), "without zones nothing is new");
+    // A third pair on other chassis, whose zone a balancer of chassis 1 keeps to.
+    let far = A.replace("chassis = 1\n", "chassis = 7\n").replace("pair = 1", "zone = 1\npair = 1");
+    let far = far.replace("pair = 2", "zone = 2\npair = 2").replace("site = 1\nholders", "zone = 2\nsite = 1\nholders");
+    let far = far.replace("nodes = [2, 1]", "nodes = [2, 4]");
+    let more =
+        "\n[[cluster.nodes]]\nnode = 4\nname = \"d\"\nchassis = 8\naddress = \"10.0.0.4:5070\"\nroles = [\"proxy\"]\n";
+    let said = warnings(&Config::parse(&format!("{far}{more}")).expect("good"));
+    assert_eq!(said, ["site 1 keeps to zone 2, of which no pair stands on its chassis"]);
 }
