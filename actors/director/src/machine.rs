@@ -1,13 +1,14 @@
 //! The director as a machine: letters and ticks in, decisions out.
 
 mod lead;
+mod reload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fabric::letters::cluster::{Beat, Grant, Order, Silences};
-use fabric::letters::control::{ControlAnswer, Description};
+use fabric::letters::control::{Control, ControlAnswer, Description};
 use fabric::{Address, Envelope, GroupId, Home, Instant, Letter, Machine, NodeId, Now, Outbox, Table, Thread};
 use tracing::{debug, info};
 
@@ -356,6 +357,10 @@ impl Machine for Director {
             (Letter::Beat(beat), _) => self.on_beat(&mail, (**beat).clone(), now, out),
             (Letter::Silences(silences), _) => self.on_silences(&mail, (**silences).clone(), now),
             (Letter::Order(order), _) => self.on_order(&mail, (**order).clone(), now, out),
+            (Letter::Control(control), _) => match &**control {
+                Control::Members(members) => self.on_members(&mail, members, now, out),
+                _ => out.answer(&mail, refused("a director does not do that")),
+            },
             (Letter::Describe, _) => {
                 let described = Description::Machine { name: "director".to_owned(), facts: self.facts() };
                 out.answer(&mail, Letter::Described(Box::new(described)));

@@ -5,6 +5,7 @@ mod cluster;
 mod links;
 mod mirror;
 mod open;
+mod reload;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -50,7 +51,7 @@ impl From<String> for BootError {
     }
 }
 
-/// Runs a node until SIGTERM or SIGINT; a second signal ends it at once.
+/// Runs a node until SIGTERM or SIGINT; a second signal ends it at once. SIGHUP has it read its file again.
 pub fn run(config: Config) -> Result<(), BootError> {
     let level = logging::start(&config.log)?;
     // A lone worker needs none of what workers use to share their work, which costs it at every wake-up.
@@ -67,14 +68,18 @@ pub fn run(config: Config) -> Result<(), BootError> {
     runtime.block_on(async {
         let mut terminate = signals(SignalKind::terminate())?;
         let mut interrupt = signals(SignalKind::interrupt())?;
+        let mut hang_up = signals(SignalKind::hangup())?;
         let node = tokio::select! {
             node = Node::start(config, level) => node?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                Some(()) = hang_up.recv() => node.reload().await,
+            }
         }
         tokio::select! {
             () = node.stop() => {}
@@ -185,6 +190,18 @@ impl Node {
 
     pub fn control_address(&self) -> Option<SocketAddr> {
         self.control.as_ref().map(|serving| serving.address)
+    }
+
+    /// Reads the configuration again, and says in the log what came of it.
+    async fn reload(&self) {
+        match &self.membership {
+            None => info!("a node that is alone reads its configuration when it starts"),
+            Some(membership) => {
+                if let Err(why) = membership.reload().await {
+                    warn!(why, "the configuration is not followed");
+                }
+            }
+        }
     }
 
     /// Ends the node: no new work, bounded patience for what runs, everything durable.

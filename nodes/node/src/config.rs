@@ -22,6 +22,8 @@ use ports::links::roles::Roles;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    #[serde(skip)]
+    pub origin: Option<Origin>,
     /// Number of the node in its cluster, 0 to 65535; default 1.
     pub node: u16,
     /// Name for people; default `solo`.
@@ -67,6 +69,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            origin: None,
             node: 1,
             name: "solo".to_owned(),
             roles: None,
@@ -96,6 +99,13 @@ impl Default for Config {
             log: Default::default(),
         }
     }
+}
+
+/// Where a configuration came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub file: PathBuf,
+    pub text: String,
 }
 
 /// One SIP listener (`[[listen]]`).
@@ -219,7 +229,8 @@ impl Config {
             let what = format!("cannot read {}: {error}", path.display());
             ConfigError { problems: vec![Problem { line: None, key: String::new(), what }] }
         })?;
-        Config::parse(&text)
+        let config = Config::parse(&text)?;
+        Ok(Config { origin: Some(Origin { file: path.to_owned(), text }), ..config })
     }
 
     /// Reads and checks a text.

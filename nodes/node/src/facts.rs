@@ -145,6 +145,15 @@ impl web::Node for Facts {
         self.membership.as_ref().map(|membership| membership.voters.clone()).unwrap_or_default()
     }
 
+    fn reload(&self) -> web::Reloading<'_> {
+        Box::pin(async {
+            match &self.membership {
+                None => Err("this node is alone: it reads its configuration when it starts".to_owned()),
+                Some(membership) => membership.reload().await,
+            }
+        })
+    }
+
     fn set_draining(&self, draining: bool) {
         self.draining.store(draining, Ordering::Relaxed);
     }

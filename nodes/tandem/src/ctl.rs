@@ -106,6 +106,8 @@ enum Command {
         #[arg(long)]
         node: Option<u16>,
     },
+    /// Read the configuration again: nodes and pairs that were added to or taken out of the file come and go without a restart.
+    Reload,
     /// Change what is logged: error, warn, info, debug, trace, or a filter like info,call=debug.
     Log { level: String },
     /// Provision domains, customers, subscribers and preferences from a YAML file, through the API; what is there already is updated.
@@ -181,6 +183,7 @@ fn ask(client: &Client, command: &Command) -> Result<(Value, String), Failure> {
             let body = json!({"site": site, "node": node});
             with(post("/cluster/hold-site", body)?, |_| "held\n".to_owned())
         }
+        Command::Reload => with(post("/cluster/reload", json!({}))?, cluster::reloaded),
         Command::Log { level } => with(post("/log", json!({"level": level}))?, |_| format!("logging {level}\n")),
         Command::Apply(_) | Command::Certificate(_) => unreachable!("these do not go to the control port"),
     })

@@ -50,6 +50,7 @@ pub fn router(switch: Arc<Switch>, settings: ControlSettings) -> Router {
         .route("/cluster/active", get(cluster::active))
         .route("/cluster/make-active", post(cluster::make_active))
         .route("/cluster/make-standby", post(cluster::make_standby))
+        .route("/cluster/reload", post(cluster::reload))
         .route("/cluster/hold-site", post(cluster::hold_site))
         .route("/metrics", get(prometheus))
         .fallback(async || Refusal(StatusCode::NOT_FOUND, "no such command".to_owned()))

@@ -23,5 +23,5 @@ mod switch;
 mod users;
 
 pub use settings::{ApiSettings, ControlSettings};
-pub use switch::{Failed, Node, Switch};
+pub use switch::{Failed, Node, Reloading, Switch};
 pub use users::{Users, hash_password};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use ports::store::Provisioning;
 use serde_json::Value;
 use shell::Exchange;
 use tokio::task::JoinSet;
+
+/// What came of reading the configuration again: what was added and removed, or why nothing has changed.
+pub type Reloading<'a> = Pin<Box<dyn Future<Output = Result<Value, String>> + Send + 'a>>;
 
 /// What the node tells of itself, and does at the operator's word.
 pub trait Node: Send + Sync {
@@ -30,6 +34,10 @@ pub trait Node: Send + Sync {
     /// The cluster as this node sees it: an object with `groups`, `sites`, `nodes`; `None` for a node that is alone.
     fn cluster(&self) -> Option<Value> {
         None
+    }
+    /// Reads the operator's file again and follows what it says of nodes and pairs. Errors: why nothing has changed.
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(std::future::ready(Err("this node is alone".to_owned())))
     }
     /// Nodes that decide about ownership.
     fn directors(&self) -> Vec<NodeId> {

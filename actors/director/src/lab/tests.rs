@@ -1,3 +1,5 @@
+use fabric::letters::control::Control;
+
 use super::*;
 
 #[test]
@@ -157,7 +159,9 @@ fn a_site_is_held_by_who_is_there_and_a_leaving_node_gives_everything_away() {
 
 #[test]
 fn a_third_pair_takes_its_share_and_a_removed_one_gives_its_slots_away() {
-    for seed in 0..10 {
+    // Half of the seeds restart the directors one after another, the others tell them while they run.
+    for seed in 0..20 {
+        let tell = if seed % 2 == 0 { roll } else { reload };
         let mut larger = settings();
         let two = larger.clone();
         for (node, chassis) in [(8, 2), (9, 1)] {
@@ -167,7 +171,7 @@ fn a_third_pair_takes_its_share_and_a_removed_one_gives_its_slots_away() {
         world.run_until(3_000, World::is_whole);
         let before: Vec<_> = (0..fabric::SLOTS).map(|slot| owner(&world.table(), slot)).collect();
         larger.pairs.push(PairSetting { pair: 3, nodes: [NodeId(8), NodeId(9)] });
-        roll(&mut world, larger.clone());
+        tell(&mut world, larger.clone());
         world.run_until(10_000, |world| world.table().groups.iter().any(|row| row.pair == 3));
         let split = world.checks.tables().find(|table| table.groups.len() > 2).unwrap().clone();
         for slot in 0..fabric::SLOTS {
@@ -193,13 +197,47 @@ fn a_third_pair_takes_its_share_and_a_removed_one_gives_its_slots_away() {
         }
         let mut smaller = two.clone();
         smaller.members.clone_from(&larger.members);
-        roll(&mut world, smaller);
+        tell(&mut world, smaller);
         world.run_until(20_000, |world| {
             world.table().groups.iter().all(|row| row.pair != 3) && settled_on_pairs(world) && world.is_whole()
         });
         let again: Vec<_> = (0..fabric::SLOTS).map(|slot| owner(&world.table(), slot).0).collect();
         assert_eq!(again, before.iter().map(|(pair, _)| *pair).collect::<Vec<_>>(), "as if it had never been");
     }
+}
+
+#[test]
+fn who_may_change_nodes_and_pairs_and_what_they_must_hold() {
+    let mut world = World::new(1, settings());
+    world.run_until(3_000, World::is_whole);
+    let version = world.table().version;
+    let nodes = |drop: u16| -> Vec<_> {
+        let kept = world.settings.members.iter().filter(|member| member.node != NodeId(drop));
+        kept.map(|member| (member.node, member.chassis, String::new())).collect()
+    };
+    let pair = |pair, one, other| (pair, [NodeId(one), NodeId(other)]);
+    let (all, pairs) = (nodes(0), vec![pair(1, 1, 2), pair(2, 5, 4)]);
+    // Who says it, nodes, pairs, and why not.
+    let rows = [
+        (2, all.clone(), pairs.clone(), "only the operator of the node itself"),
+        (1, nodes(3), pairs.clone(), "voters names node 3, which is not a member"),
+        (1, nodes(7), pairs.clone(), "site 6 names node 7, which is not a member"),
+        (1, all.clone(), vec![pair(1, 1, 4)], "both nodes of pair 1 stand on one chassis"),
+        (1, all.clone(), vec![pair(1, 1, 2), pair(1, 5, 4)], "pair 1 is there twice"),
+        (1, all, pairs, ""),
+    ];
+    for (place, (from, nodes, pairs, expected)) in rows.into_iter().enumerate() {
+        let letter = Letter::Control(Box::new(Control::Members(fabric::letters::control::Members { nodes, pairs })));
+        let thread = Thread(100 + place as u64);
+        world.post(Envelope::ask(Address::Control(NodeId(from)), Address::Director(NodeId(1)), thread, letter));
+        world.run_ms(200);
+        let answer = world.answers.iter().find(|(other, _)| *other == thread).expect("an answer").1.clone();
+        match expected {
+            "" => assert_eq!(answer, ControlAnswer::Done),
+            why => assert!(matches!(&answer, ControlAnswer::Refused(said) if said.contains(why)), "{answer:?}"),
+        }
+    }
+    assert_eq!(world.table().version, version, "nothing has changed");
 }
 
 #[test]
@@ -376,6 +414,19 @@ fn settled_on_pairs(world: &World) -> bool {
         let pair = world.settings.pairs.iter().find(|pair| pair.pair == row.pair);
         pair.is_some_and(|pair| row.active.is_some_and(|active| pair.nodes.contains(&active)))
     })
+}
+
+/// Gives the directors new nodes and pairs while they run, as `tandem ctl reload` does.
+fn reload(world: &mut World, settings: Settings) {
+    let nodes = settings.members.iter().map(|member| (member.node, member.chassis, member.name.clone())).collect();
+    let pairs = settings.pairs.iter().map(|pair| (pair.pair, pair.nodes)).collect();
+    let members = fabric::letters::control::Members { nodes, pairs };
+    world.settings = Arc::new(settings);
+    for voter in world.settings.voters.clone() {
+        let letter = Letter::Control(Box::new(Control::Members(members.clone())));
+        world.post(Envelope::ask(Address::Control(voter), Address::Director(voter), Thread(900), letter));
+        world.run_ms(500);
+    }
 }
 
 /// Gives the directors new settings, one after another.

@@ -1,6 +1,6 @@
 //! Joining the cluster and leaving it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use fabric::{Address, Clock, Founder, Home, NodeId};
@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::BootError;
 use super::addresses::Addresses;
 use super::links::{Arrivals, Lines};
+use super::reload::Running;
 use crate::config::Config;
 use crate::config::cluster::Member;
 
@@ -65,22 +66,43 @@ impl Joining {
             tasks.push(tokio::spawn(addresses.run()));
         }
         let movable = cluster.sites.iter().filter(|row| row.holders.len() > 1).map(|row| NodeId(row.site)).collect();
-        let pairs = cluster.pairs.iter().filter(|pair| pair.nodes.contains(&config.node));
-        let partners = pairs.flat_map(|pair| pair.nodes).filter(|node| *node != config.node).map(NodeId).collect();
         let voters = cluster.voters();
         Ok(Membership {
             me: NodeId(config.node),
             name: cluster.name.clone(),
-            members: Arc::new(cluster.nodes.clone()),
-            warnings,
+            roster: Arc::new(RwLock::new(Roster::of(config))),
+            running: Arc::new(tokio::sync::Mutex::new(Running::new(config))),
+            exchange: exchange.clone(),
             office,
             links,
             boot,
             voters,
             movable,
-            partners,
             tasks: Arc::new(Mutex::new(tasks)),
         })
+    }
+}
+
+/// What the operator's file says of the nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Roster {
+    pub members: Vec<Member>,
+    /// What works, but not as well as its owner may think.
+    pub warnings: Vec<String>,
+    /// Other nodes of this node's pairs.
+    pub partners: Vec<NodeId>,
+}
+
+impl Roster {
+    fn of(config: &Config) -> Roster {
+        let Some((cluster, _)) = config.member() else { return Roster::default() };
+        let pairs = cluster.pairs.iter().filter(|pair| pair.nodes.contains(&config.node));
+        let partners = pairs.flat_map(|pair| pair.nodes).filter(|node| *node != config.node).map(NodeId);
+        Roster {
+            members: cluster.nodes.clone(),
+            warnings: crate::config::warnings(config),
+            partners: partners.collect(),
+        }
     }
 }
 
@@ -88,19 +110,18 @@ impl Joining {
 #[derive(Clone)]
 pub(crate) struct Membership {
     pub me: NodeId,
-    /// Name of the cluster, and its nodes as the configuration has them.
+    /// Name of the cluster.
     pub name: String,
-    pub members: Arc<Vec<Member>>,
-    /// What works, but not as well as its owner may think.
-    pub warnings: Vec<String>,
+    /// What the operator's file says of the others; it may be read again.
+    roster: Arc<RwLock<Roster>>,
+    pub(super) running: Arc<tokio::sync::Mutex<Running>>,
+    pub(super) exchange: Exchange,
     pub office: Arc<Office>,
     pub links: links::Handle,
     pub boot: u64,
     pub voters: Vec<NodeId>,
     /// Sites that another node could hold.
     movable: Vec<NodeId>,
-    /// Other nodes of this node's pairs.
-    partners: Vec<NodeId>,
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
@@ -149,9 +170,20 @@ impl Membership {
     }
 
     fn somebody_could_take_it(&self) -> bool {
-        let table = self.office.table();
+        let (table, partners) = (self.office.table(), self.roster().partners);
+        // A node that was taken out of its pair hands its groups to whoever learns them.
+        let learners = table.groups.iter().filter(|row| row.active == Some(self.me)).filter_map(|row| row.learner);
+        let heirs: Vec<NodeId> = partners.into_iter().chain(learners).collect();
         let mut others = table.members.iter().filter(|member| member.up && member.node != self.me);
-        others.any(|member| self.partners.contains(&member.node) || !self.movable.is_empty())
+        others.any(|member| heirs.contains(&member.node) || !self.movable.is_empty())
+    }
+
+    pub fn roster(&self) -> Roster {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_roster(&self, config: &Config) {
+        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Roster::of(config);
     }
 
     pub async fn stop(&self) {

@@ -67,7 +67,10 @@ impl Stage {
 
     /// A node with this configuration, not yet ready.
     fn with(folder: PathBuf, text: &str) -> Stage {
-        let config = Config::parse(text).expect("a configuration");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("node.toml");
+        std::fs::write(&file, text).expect("written");
+        let config = Config::load(&file).expect("a configuration");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let node = runtime.block_on(Node::start(config, LogLevel::none())).expect("a node");

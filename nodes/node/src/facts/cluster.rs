@@ -1,6 +1,6 @@
 //! The cluster as this node sees it.
 
-use fabric::Now;
+use fabric::{Now, zone};
 use serde_json::{Value, json};
 use web::metrics::Page;
 
@@ -11,7 +11,8 @@ pub(super) fn status(membership: &Membership, now: Now) -> Value {
     let status = membership.office.status(now);
     let table = membership.office.table();
     let link = |node: fabric::NodeId| membership.links.peers().into_iter().find(|peer| peer.node == node);
-    let members: Vec<Value> = membership
+    let roster = membership.roster();
+    let members: Vec<Value> = roster
         .members
         .iter()
         .map(|member| {
@@ -47,14 +48,15 @@ pub(super) fn status(membership: &Membership, now: Now) -> Value {
         "sites": sites,
         "nodes": members,
         "counts": status.counts,
-        "warnings": warnings(membership, &status.warning),
+        "warnings": warnings(roster.warnings, &status.warning),
     })
 }
 
 fn group(row: &office::GroupStatus) -> Value {
     json!({
         "group": row.group.0,
-        "pair": row.pair,
+        "pair": zone::of_pair(row.pair).1,
+        "zone": zone::of_pair(row.pair).0,
         "epoch": row.epoch.0,
         "active": row.active.map(|node| node.0),
         "standby": row.standby.map(|node| node.0),
@@ -77,8 +79,7 @@ fn slots(table: &fabric::Table) -> Value {
     Value::Object(counts)
 }
 
-fn warnings(membership: &Membership, said: &str) -> Vec<String> {
-    let mut all = membership.warnings.clone();
+fn warnings(mut all: Vec<String>, said: &str) -> Vec<String> {
     if !said.is_empty() && !all.iter().any(|known| known == said) {
         all.push(said.to_owned());
     }
@@ -91,7 +92,7 @@ pub(super) fn metrics(page: &mut Page, membership: &Membership, now: Now) {
     page.one("cluster_lease_ms", "gauge", "What the node's lease has left.", status.lease_ms);
     page.family("cluster_group_epoch", "gauge", "Epoch of a group, by what this node is for it.");
     for row in &status.groups {
-        let (group, pair) = (row.group.0.to_string(), row.pair.to_string());
+        let (group, pair) = (row.group.0.to_string(), zone::of_pair(row.pair).1.to_string());
         page.sample(
             "cluster_group_epoch",
             &[("group", &group), ("pair", &pair), ("role", row.role)],
@@ -110,6 +111,7 @@ pub(super) fn metrics(page: &mut Page, membership: &Membership, now: Now) {
     for (what, count) in [
         ("stale_letters", counts.stale_letters),
         ("stale_records", counts.stale_records),
+        ("stale_taken", counts.stale_taken),
         ("unprotected", counts.unprotected),
         ("resent", counts.resent),
         ("given_up", counts.given_up),

@@ -71,6 +71,25 @@ fn node(row: &Value) -> Vec<String> {
     ]
 }
 
+/// What `POST /cluster/reload` says.
+pub(super) fn reloaded(answer: &Value) -> String {
+    let list = |name: &str| {
+        items(answer, name).map(|one| one.as_str().map_or(one.to_string(), str::to_owned)).collect::<Vec<_>>()
+    };
+    let mut text = String::new();
+    for (name, what) in [("added", "added"), ("removed", "removed")] {
+        for node in list(name) {
+            text.push_str(&format!("node {node} {what}\n"));
+        }
+    }
+    text.push_str(&format!("{} pairs\n", items(answer, "pairs").count()));
+    let later = list("restart_for");
+    if !later.is_empty() {
+        text.push_str(&format!("not before a restart: {}\n", later.join(", ")));
+    }
+    text
+}
+
 /// Exit status 0 for active, 1 otherwise, with the reason either way.
 pub(super) fn check_active(client: &Client) -> Result<(Value, String), Failure> {
     let answer = client.good("GET", "/cluster/active", None)?;

@@ -90,6 +90,13 @@ pub(super) async fn hold_site(State(control): Shared, Json(wanted): Json<Hold>) 
     carry_out(&control, Order::HoldSite { site, node }).await
 }
 
+/// `POST /cluster/reload`.
+pub(super) async fn reload(State(control): Shared) -> Answer {
+    let answer = control.switch.node.reload().await.map_err(|why| Refusal(StatusCode::CONFLICT, why))?;
+    tracing::info!(target: "audit", %answer, "reload");
+    Ok(Json(answer))
+}
+
 async fn carry_out(control: &super::Control, order: Order) -> Answer {
     if control.switch.node.cluster().is_none() {
         return Err(alone());

@@ -12,14 +12,20 @@ use serde_json::{Value, json};
 
 use super::{SECRET, STAGES, Stage, phone};
 
-/// Number, roles.
-const NODES: [(u16, &[Role]); 3] =
-    [(1, &[Role::Balancer, Role::Director]), (2, &[Role::Proxy, Role::Director]), (3, &[Role::Proxy, Role::Director])];
+/// Number, roles. The last one comes later.
+const NODES: [(u16, &[Role]); 4] = [
+    (1, &[Role::Balancer, Role::Director]),
+    (2, &[Role::Proxy, Role::Director]),
+    (3, &[Role::Proxy, Role::Director]),
+    (4, &[Role::Proxy]),
+];
 
-/// The nodes by their order above, and their folder.
+/// The first three nodes by their order above, and their folder.
 struct Trio {
     stages: Vec<Stage>,
     folder: PathBuf,
+    links: Vec<SocketAddr>,
+    sip: SocketAddr,
 }
 
 impl Trio {
@@ -32,7 +38,6 @@ impl Trio {
         // Addresses must be known before anybody starts.
         let links = free(|| TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()));
         let sip = free(|| UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()))[0];
-        let mut stages = Vec::new();
         for (node, roles) in NODES {
             let order = certificate::Order {
                 node: NodeId(node),
@@ -43,15 +48,31 @@ impl Trio {
             };
             let pair = certificate::node(&authority, &order, SystemTime::now()).expect("a certificate");
             pair.write(&folder, &order.name).expect("written");
-            let data = folder.join(&order.name);
-            stages.push(Stage::with(data.clone(), &text(node, &folder, &data, &links, sip)));
         }
-        for stage in &mut stages {
-            stage.sip = sip;
-        }
-        let trio = Trio { stages, folder };
+        let mut trio = Trio { stages: Vec::new(), folder, links, sip };
+        (1..=3).for_each(|node| trio.start(node, 3, ""));
         trio.wait("a full standby", |cluster| cluster["groups"][0]["full"] == true);
         trio
+    }
+
+    /// Starts a node that knows the first `known` nodes.
+    fn start(&mut self, node: u16, known: usize, more: &str) {
+        let text = self.text(node, known, more);
+        let mut stage = Stage::with(self.folder.join(format!("n{node}")), &text);
+        stage.sip = self.sip;
+        self.stages.push(stage);
+    }
+
+    fn text(&self, node: u16, known: usize, more: &str) -> String {
+        let data = self.folder.join(format!("n{node}"));
+        text(node, &self.folder, &data, &self.links[..known], self.sip) + more
+    }
+
+    /// Writes the file of a node anew and has it read.
+    fn reload(&self, node: u16, known: usize, more: &str) -> super::Answer {
+        let stage = &self.stages[usize::from(node) - 1];
+        std::fs::write(stage.folder.join("node.toml"), self.text(node, known, more)).expect("written");
+        stage.control("POST", "/cluster/reload", json!({}))
     }
 
     /// Waits until every node that runs sees it.
@@ -141,6 +162,62 @@ fn a_registration_outlives_its_proxy() {
     // The phone comes again, as if nothing had been.
     let again = trio.stages[0].register_again(&phone);
     assert!(again.starts_with("SIP/2.0 200 "), "{again}");
+}
+
+#[test]
+fn a_pair_is_added_and_taken_out_while_everything_runs() {
+    let mut trio = Trio::new();
+    trio.stages[1].alice();
+    trio.stages[2].alice();
+    assert!(trio.stages[0].register(&phone()).starts_with("SIP/2.0 200 "));
+    let more = "[[cluster.pairs]]\npair = 2\nnodes = [3, 4]\n";
+    // The new node may come before the others are told.
+    trio.start(4, 4, more);
+    for node in 1..=3 {
+        let answer = trio.reload(node, 4, more);
+        assert_eq!((answer.status, &answer.body["added"]), (200, &json!([4])), "{}", answer.text);
+        assert_eq!(answer.body["restart_for"], json!([]), "{}", answer.text);
+    }
+    let slots = |cluster: &Value, pair: u16| {
+        let rows = cluster["groups"].as_array().cloned().unwrap_or_default();
+        let own = rows.iter().filter(|row| row["pair"] == pair);
+        own.map(|row| cluster["slots"][row["group"].to_string()].as_u64().unwrap_or(0)).sum::<u64>()
+    };
+    trio.wait("both pairs have their share", |cluster| {
+        let rows = cluster["groups"].as_array().cloned().unwrap_or_default();
+        let home = |row: &Value| row["full"] == true && (row["pair"] == 1 || row["active"] != 2 && row["standby"] != 2);
+        rows.len() == 2 && rows.iter().all(home)
+    });
+    let cluster = trio.stages[0].control("GET", "/cluster", Value::Null).body;
+    assert!((1_900..2_200).contains(&slots(&cluster, 2)), "{cluster}");
+    assert_eq!(slots(&cluster, 1) + slots(&cluster, 2), 4096);
+    assert_eq!(cluster["nodes"].as_array().map(Vec::len), Some(4), "{cluster}");
+    // Not all at once: it still has a part, and nothing has changed then.
+    let refused = trio.reload(1, 3, "");
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("node 4 still has a part in group"), "{}", refused.text);
+    for node in 1..=4 {
+        assert_eq!(trio.reload(node, 4, "").status, 200);
+    }
+    trio.wait("the pair has given everything back", |cluster| {
+        let rows = cluster["groups"].as_array().cloned().unwrap_or_default();
+        rows.iter().all(|row| row["pair"] == 1 && row["full"] == true && row["active"] != 4 && row["standby"] != 4)
+    });
+    trio.kill(3);
+    trio.stages.pop();
+    for node in 1..=3 {
+        let answer = trio.reload(node, 3, "");
+        assert_eq!((answer.status, &answer.body["removed"]), (200, &json!([4])), "{}", answer.text);
+    }
+    trio.wait("it is forgotten", |cluster| cluster["nodes"].as_array().map(Vec::len) == Some(3));
+    let cluster = trio.stages[0].control("GET", "/cluster", Value::Null).body;
+    assert_eq!(cluster["counts"]["cold_starts"], 0, "{cluster}");
+    let all = trio.stages[1].control("GET", "/registrations", Value::Null).body;
+    let others = trio.stages[2].control("GET", "/registrations", Value::Null).body;
+    assert_eq!(all["total_count"].as_u64().max(others["total_count"].as_u64()), Some(1), "{all} {others}");
+    // What nobody can follow is said, and the node goes on.
+    let nonsense = trio.reload(1, 3, "[[cluster.pairs]]\npair = 2\nnodes = [2, 2]\n");
+    assert!(nonsense.status == 409 && nonsense.text.contains("own standby"), "{}", nonsense.text);
 }
 
 #[test]
