@@ -20,6 +20,9 @@ NODES = [
     (11, "balancer-b", 2, 1, "balancer"), (12, "proxy-b", 2, 2, "proxy"), (13, "director-b", 2, 3, "director"),
     (23, "witness", 3, 3, "witness"),
 ]
+# A third pair, which comes and goes.
+MORE = [(4, "proxy-c", 1, 4, "proxy"), (14, "proxy-d", 2, 4, "proxy")]
+THIRD = (3, (4, 14))
 # A proxy of each chassis is active for one pair and standby for the other.
 PAIRS = [(1, (2, 12)), (2, (12, 2))]
 SITES = [(1, (1, 11)), (11, (11, 1))]
@@ -31,28 +34,39 @@ def plain(line):
 
 
 class Cluster(Plant):
-    def __init__(self, stage, folder, binary, chassis=2, standby=True, env=None, more=""):
+    def __init__(self, stage, folder, binary, env=None, more="", store=None):
+        """`store`: a central store (`store.Store`) that the proxies know; subscribers then stand there."""
         super().__init__(stage, folder, binary)
-        self.env, self.more = env or {}, more
+        self.env, self.more, self.store = env or {}, more, store
+        self.members, self.pairs = list(NODES), list(PAIRS)
+        self.secret, self.database = secrets.token_hex(16), None
 
     def build(self, users):
         self.certificates()
-        secret = secrets.token_hex(16)
-        database = self.fill(users)
-        for number, name, chassis, host, roles in NODES:
-            address = f"{NET}.{chassis}.{host}"
+        self.database = self.fill(users)
+        for row in NODES:
+            self.place(row)
+
+    def place(self, row):
+        """A node with its namespace, files and, on balancers, relay; not started."""
+        number, name, chassis, host, roles = row
+        address = f"{NET}.{chassis}.{host}"
+        if name not in self.net.nodes:
             self.net.add(name, chassis, address)
-            data = self.data(name)
-            with open(os.path.join(data, "secret"), "w") as file:
-                file.write(secret)
-            os.chmod(os.path.join(data, "secret"), 0o600)
-            if roles == "proxy":
-                shutil.copy(database, os.path.join(data, "tandem.db"))
-            path = self.config(name, self.text(number, name, roles, data))
-            self.nodes[name] = Node(self.net, name, chassis, address, [self.binary, "run", "--config", path], self.folder, self.env)
-            self.nodes[name].number = number
-            if roles == "balancer":
-                self.relay(name, address)
+        data = self.data(name)
+        with open(os.path.join(data, "secret"), "w") as file:
+            file.write(self.secret)
+        os.chmod(os.path.join(data, "secret"), 0o600)
+        # The first proxy fills the central store from what it has; the others must come without.
+        if roles == "proxy" and (self.store is None or row == NODES[1]):
+            shutil.copy(self.database, os.path.join(data, "tandem.db"))
+        path = self.config(name, self.text(number, name, roles, data))
+        node = Node(self.net, name, chassis, address, [self.binary, "run", "--config", path], self.folder, self.env)
+        node.number = number
+        self.nodes[name] = node
+        if roles == "balancer":
+            self.relay(name, address)
+        return node
 
     def certificates(self):
         keys = os.path.join(self.folder, "keys")
@@ -61,7 +75,7 @@ class Cluster(Plant):
             subprocess.run([self.binary, "ctl", "certificate", *words], check=True, capture_output=True)
 
         make("authority", "--out", keys)
-        for number, name, chassis, _, roles in NODES:
+        for number, name, chassis, _, roles in NODES + MORE:
             make("node", "--authority", keys, "--node", str(number), "--name", name, "--chassis", str(chassis), "--roles", roles,
                  "--out", os.path.join(keys, name))
 
@@ -77,19 +91,72 @@ class Cluster(Plant):
         if roles == "balancer":
             chassis = next(chassis for other, _, chassis, _, _ in NODES if other == number)
             out += f'[[anchor.relays]]\nname = "media{chassis}"\naddress = "{NET}.{chassis}.1:{NG}"\n'
+        if roles == "proxy" and self.store is not None:
+            out += self.store.section()
         move = os.path.join(HERE, "address")
         # Faults come faster here than a well-kept house allows: damping is shortened, nothing else.
         out += (f'[cluster]\nname = "chassis"\ncertificate = "{keys}/{name}.pem"\nkey = "{keys}/{name}.key"\nauthority = "{keys}/authority.pem"\n'
                 f'address_up = ["{move}", "up", "{{address}}"]\naddress_down = ["{move}", "down", "{{address}}"]\n'
                 "[cluster.director]\nquarantine_ms = 200\nquarantine_ms_max = 2000\n")
-        for other, other_name, chassis, host, other_roles in NODES:
+        for other, other_name, chassis, host, other_roles in self.members:
             out += (f'[[cluster.nodes]]\nnode = {other}\nname = "{other_name}"\nchassis = {chassis}\n'
                     f'address = "{NET}.{chassis}.{host}:{LINKS}"\nroles = ["{other_roles}"]\n')
-        for pair, nodes in PAIRS:
+        for pair, nodes in self.pairs:
             out += f"[[cluster.pairs]]\npair = {pair}\nnodes = {list(nodes)}\n"
         for site, holders in SITES:
             out += f"[[cluster.sites]]\nsite = {site}\nholders = {list(holders)}\n"
         return out
+
+    # What an operator does to it.
+
+    def reload(self):
+        """Every node's file as nodes and pairs are now, and `tandem ctl reload` on each."""
+        rows = {row[1]: row for row in NODES + MORE}
+        for name, node in self.nodes.items():
+            number, _, _, _, roles = rows[name]
+            self.config(name, self.text(number, name, roles, self.data(name)))
+            done = subprocess.run([*self.net.inside(name), self.binary, "ctl", "reload"], capture_output=True, text=True)
+            if done.returncode != 0:
+                raise RuntimeError(f"{name} does not reload: {done.stdout}{done.stderr}")
+
+    def join(self):
+        """Two more proxies, and the pair that they are."""
+        self.members, self.pairs = NODES + MORE, [*PAIRS, THIRD]
+        for row in MORE:
+            self.place(row).start()
+        self.reload()
+
+    def take_out(self):
+        """The third pair holds nothing any more from now on; its nodes are still there."""
+        self.pairs = list(PAIRS)
+        self.reload()
+
+    def part(self):
+        """The nodes of the third pair go."""
+        for _, name, _, _, _ in MORE:
+            node = self.nodes.pop(name)
+            node.seen()
+            node.signal(signal.SIGTERM)
+            if node.wait(20) != 0:
+                raise RuntimeError(f"it should have ended with 0: {node.last_words()}")
+            self.retired.append(node)
+        self.members = list(NODES)
+        self.reload()
+
+    def shares(self):
+        """Slots of each pair, and the groups that they are."""
+        seen = self.cluster()
+        shares = {}
+        for row in seen["groups"]:
+            shares.setdefault(row["pair"], {})[row["group"]] = seen["slots"][str(row["group"])]
+        return shares
+
+    def is_settled(self):
+        """Every group is full, and active and standby are the nodes of its pair."""
+        if not self.is_full():
+            return False
+        pairs = dict(self.pairs)
+        return all(row["active"] in pairs[row["pair"]] and row["standby"] in pairs[row["pair"]] for row in self.cluster()["groups"])
 
     # What is asked of it.
 
@@ -112,8 +179,8 @@ class Cluster(Plant):
     def is_full(self):
         """Everything runs and agrees, and every group has a standby that could take over."""
         if not all(program.is_running() for program in self.programs()):
-            dead = [program.name for program in self.programs() if not program.is_running()]
-            raise RuntimeError(f"ended by itself: {dead}")
+            dead = [program for program in self.programs() if not program.is_running()]
+            raise RuntimeError("\n".join(program.last_words() for program in dead))
         seen = [node.seen() for node in self.nodes.values()]
         if any(status is None for status in seen):
             return False
@@ -133,7 +200,7 @@ class Cluster(Plant):
     def homes(self):
         """Groups that are not where they belong: (group, node)."""
         seen = self.cluster()
-        homes = {pair: nodes[0] for pair, nodes in PAIRS}
+        homes = {pair: nodes[0] for pair, nodes in self.pairs}
         return [(row["group"], homes[row["pair"]]) for row in seen["groups"] if row["active"] != homes[row["pair"]]]
 
     def is_home_or_sent(self):
@@ -168,6 +235,29 @@ class Cluster(Plant):
     def start(self, limit=60):
         super().start(limit)
         wait("every group has a full standby", limit, self.is_full)
+        if self.store is not None:
+            wait("every proxy has the subscribers", limit, self.is_copied)
+
+    def proxies(self):
+        return [self.nodes[name] for _, name, _, _, roles in self.members if roles == "proxy" and name in self.nodes]
+
+    def is_copied(self):
+        return all((node.counter("store", "central_change") or 0) >= 1 for node in self.proxies())
+
+    def stale(self):
+        nodes = [*self.nodes.values(), *self.retired]
+        refused = sum(node.counted("stale_letters") + node.counted("stale_records") for node in nodes)
+        return sum(node.counted("stale_taken") for node in nodes), refused
+
+    def central_records(self, cdrs, seconds=20):
+        if self.store is None:
+            return None
+        until = time.time() + seconds
+        while True:
+            found = self.store.records()
+            if set(cdrs) <= set(found) or time.time() > until:
+                return found
+            time.sleep(0.5)
 
     def report(self, say):
         for node in self.nodes.values():

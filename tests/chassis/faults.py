@@ -3,10 +3,13 @@
 import signal
 import time
 
+from cluster import THIRD
 from net import ip
 from plant import wait
+from store import Store
 
 WHOLE_S = 40
+SLOTS = 4096
 
 
 class Fault:
@@ -20,6 +23,7 @@ class Fault:
         self.name, self.sites_lost, self.moves_pairs = name, tuple(sites_lost), moves_pairs
         self.begun = self.healed = self.whole = None
         self.inert = ""
+        self.wrong = []  # what the switch itself showed and should not have
 
 
 class Menu:
@@ -183,6 +187,71 @@ class Menu:
             node.start()
             self.whole()
         return fault
+
+
+    # The central store is off the path of calls: nobody may notice that it is away.
+
+    def store_away(self, name, harm, heal):
+        store = self.plant.store
+        fault = Fault(name, moves_pairs=False)
+        if store is None:
+            raise RuntimeError("this stage has no central store: --store")
+        up = lambda: [node.counter("store", "central_up") for node in self.plant.proxies()]
+        fault.begun = time.time()
+        harm(store)
+        time.sleep(10)
+        # A proxy that has not noticed was not without it.
+        if any(up()):
+            fault.inert = f"proxies hold the store for up: {up()}"
+        heal(store)
+        wait("every proxy has the central store again", WHOLE_S, lambda: all(up()))
+        return fault
+
+    def do_stop_store(self, turn):
+        """kill -9 of the central store for 10 s."""
+        return self.store_away("kill -9 store 10 s", Store.kill, Store.start)
+
+    def do_freeze_store(self, turn):
+        """SIGSTOP of the central store for 10 s: connections stand, and nothing answers."""
+        return self.store_away("SIGSTOP store 10 s", lambda store: store.signal(signal.SIGSTOP), lambda store: store.signal(signal.SIGCONT))
+
+    # The cluster grows and shrinks.
+
+    def do_join_pair(self, turn):
+        """A third pair joins, has its share for a while, and leaves again."""
+        fault = Fault("pair joins, leaves", several=True)
+        before = self.plant.shares()
+        fault.begun = time.time()
+        self.plant.join()
+        wait("the third pair has its share", WHOLE_S, self.plant.is_settled)
+        fault.wrong += wrong_shares(before, self.plant.shares(), THIRD[0])
+        time.sleep(3)
+        self.plant.take_out()
+        wait("the third pair has given everything back", WHOLE_S, self.plant.is_settled)
+        after = self.plant.shares()
+        if {pair: sum(groups.values()) for pair, groups in after.items()} != {pair: sum(groups.values()) for pair, groups in before.items()}:
+            fault.wrong.append(f"slots were {before}, and are {after} after the third pair")
+        self.plant.part()
+        return fault
+
+
+def wrong_shares(before, after, third):
+    """What is wrong with the slots that a third pair has taken from two. Groups are split and never mixed: a slot that had
+    moved between the old pairs would stand in one more group."""
+    wrong = []
+    share = sum(after.get(third, {}).values())
+    total = sum(sum(groups.values()) for groups in after.values())
+    if total != SLOTS or not SLOTS / 3 * 0.88 < share < SLOTS / 3 * 1.12:
+        wrong.append(f"the third pair has {share} of {total} slots")
+    taken = 0
+    for pair, groups in before.items():
+        now = after.get(pair, {})
+        if not set(now) <= set(groups) or any(now[group] > groups[group] for group in now):
+            wrong.append(f"pair {pair} had {groups}, and has {now}")
+        taken += sum(groups.values()) - sum(now.values())
+    if taken != share:
+        wrong.append(f"{taken} slots have left the old pairs, {share} have come to the third")
+    return wrong
 
 
 def epochs(cluster):

@@ -10,9 +10,23 @@ WINDOW_S = 4.0  # after a fault, in which held up probes count as its take-over
 TCP_GRACE_S = 6.0
 
 
+class Found:
+    """What there is beside SIPp's logs when the load is over.
+
+    `cdrs`: {id: [record, ...]} of all nodes. `relays_left`: [(node, session)]. `ended`: when it was over. `registered`: users
+    `wanted` and `found`. `stale`: letters and records of former owners that nodes (took, refused), or `None`. `central`:
+    {id: (Call-ID, milliseconds)} of the central store, or `None`.
+    """
+
+    def __init__(self, probes, cdrs, relays_left, ended, registered, stale=None, central=None):
+        self.probes, self.cdrs, self.relays_left, self.ended, self.registered = probes, cdrs, relays_left, ended, registered
+        self.stale, self.central = stale, central
+
+
 class Verdict:
     def __init__(self):
         self.rows, self.problems, self.notes, self.takeovers = [], [], [], []
+        self.promises = []  # what was promised, what was allowed, what was found
         self.limits = []  # what is promised and known not to hold yet
 
     def blame(self, text, known=False):
@@ -60,9 +74,10 @@ def takeover(probes, at, until):
     return end - at, lost
 
 
-def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=True):
-    """`faults`: list of `Fault` with begun, ended, name, sites_lost. `ended`: when the load was over."""
+def judge(load, faults, found):
+    """`faults`: list of `Fault` with begun, ended, name, sites_lost."""
     verdict = Verdict()
+    probes, ended = found.probes, found.ended
     calls, strays = legs.calls(load)
     registrations = legs.registrations(load)
     for call in calls:
@@ -78,33 +93,55 @@ def judge(load, faults, probes, cdrs, relays_left, ended, registered, strict=Tru
     quiet = [call for call in calls if call.faulty and (not faults or call.faulty_at < faults[0].begun)]
     if quiet:
         verdict.blame(f"{len(quiet)} calls failed before any fault: {reasons(quiet)}")
-    records(verdict, calls, cdrs, faults)
+    counts = records(verdict, calls, found)
     if conflicts:
         verdict.blame(f"{len(conflicts)} conflicting messages: {sorted(set(conflicts))[:5]}")
     verdict.notes.append(f"calls {len(calls)}, of which faulty {sum(bool(c.faulty) for c in calls)}; "
                          f"conflicting messages {len(conflicts)}; callee legs without a caller {len(strays)}")
     if strays:
         verdict.blame(f"{len(strays)} phones were called by nobody: {strays[0].ladder()[:4]}")
-    if relays_left:
-        whose = {id_.partition("-")[0]: copies[0] for id_, copies in cdrs.items()}
-        told = [(node, id_, whose.get(id_.partition("-")[0], {}).get("call_id", "?")) for node, id_ in relays_left]
+    if found.relays_left:
+        whose = {id_.partition("-")[0]: copies[0] for id_, copies in found.cdrs.items()}
+        told = [(node, id_, whose.get(id_.partition("-")[0], {}).get("call_id", "?")) for node, id_ in found.relays_left]
         # An offer that was asked for across a cut may have opened a session of which nobody heard.
         unheard = any(fault.divides for fault in faults) and all(call_id == "?" for _, _, call_id in told)
-        verdict.blame(f"{len(relays_left)} rtpengine sessions left: {told[:6]}", unheard)
-    verdict.notes.append(f"rtpengine sessions left {len(relays_left)}")
+        verdict.blame(f"{len(found.relays_left)} rtpengine sessions left: {told[:6]}", unheard)
     began = {user for _, user, wrong in registrations if not wrong}
-    wanted = {user for user in registered["wanted"] if user[0] != "r" or user in began}
-    missing = sorted(wanted - set(registered["found"]))
+    wanted = {user for user in found.registered["wanted"] if user[0] != "r" or user in began}
+    missing = sorted(wanted - set(found.registered["found"]))
     if missing:
         verdict.blame(f"{len(missing)} registrations lost at the end: {missing[:5]}")
-    overs = [t for t in verdict.takeovers]
+    taken, refused = found.stale or (0, 0)
+    if taken:
+        verdict.blame(f"{taken} letters or records of a former owner were taken")
+    overs = verdict.takeovers
     if overs:
         p99, most = percentile(overs, 0.99) * 1000, max(overs) * 1000
         if p99 > OVER_MS_P99:
             verdict.blame(f"take-over p99 {p99:.0f} ms, allowed {OVER_MS_P99}")
         if most > OVER_MS_MAX:
             verdict.blame(f"take-over max {most:.0f} ms, allowed {OVER_MS_MAX}")
+    promise(verdict, len(missing), taken + len(conflicts), refused, len(found.relays_left), counts)
     return verdict, calls
+
+
+def promise(verdict, unregistered, stale, refused, relays_left, counts):
+    """The table of the whole: what was promised, how much may fail, and what was found."""
+    total = lambda name: sum(row[name] for row in verdict.rows)
+    right = lambda name: f"{total(name) - total(name + '_bad')} of {total(name)}"
+    say = lambda what, allowed, found: verdict.promises.append((what, allowed, str(found)))
+    say("held calls that went on and were ended correctly by BYE of either side", "all", right("held"))
+    say("ringing calls that were answered or cancelled correctly", "all", right("ringing"))
+    say("attempts failed by the switch", "0", f"{total('tried_bad')} of {total('tried')}")
+    say("registrations lost", "0", f"{total('registrations_bad') + unregistered} of {total('registrations')}")
+    say("call records missing / doubled / wrong by more than 1 s", "0 / 0 / 0",
+        f"{counts['missing']} / {counts['doubled']} / {counts['wrong']} of {counts['expected']}")
+    if "central" in counts:
+        say("call records of the central store missing / doubled / others", "0 / 0 / 0", counts["central"])
+    ms = [f"{percentile(verdict.takeovers, share) * 1000:.0f}" for share in (0.5, 0.99, 1)] if verdict.takeovers else ["-"] * 3
+    say(f"take-over p50 / p99 / max of {len(verdict.takeovers)}, ms", f"- / {OVER_MS_P99} / {OVER_MS_MAX}", " / ".join(ms))
+    say("accepted effects of an old epoch", "0", f"{stale} ({refused} refused)")
+    say("rtpengine sessions left", "0", relays_left)
 
 
 def excuse(call, faults):
@@ -163,6 +200,8 @@ def row(verdict, fault, after, calls, registrations, probes, balancers):
     if lost_sites:
         counts["address_ms"] = takeover(lost_sites, at, after)[0] * 1000
         verdict.takeovers.append(counts["address_ms"] / 1000)
+    for wrong in fault.wrong:
+        verdict.blame(f"{fault.name}: {wrong}")
     if fault.inert:
         verdict.blame(f"{fault.name}: the fault had no effect: {fault.inert}")
     return counts
@@ -181,8 +220,9 @@ def moment(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
 
 
-def records(verdict, calls, cdrs, faults):
-    """One record of every call, with the right length."""
+def records(verdict, calls, found):
+    """One record of every call, with the right length; how many there are of what."""
+    cdrs = found.cdrs
     by_call = {}
     for id_, copies in cdrs.items():
         by_call.setdefault(copies[0]["call_id"], []).append((id_, copies))
@@ -215,8 +255,7 @@ def records(verdict, calls, cdrs, faults):
                 wrong.append((call.call_id, record["call_status"]))
     unknown = set(by_call) - {call.call_id for call in calls}
     unknown = {call_id for call_id in unknown if not call_id.startswith("probe")}
-    verdict.notes.append(f"call records: {expected} expected, {len(missing)} missing, {len(doubled)} doubled, {len(wrong)} of wrong length, "
-                         f"{len(unknown)} of unknown calls")
+    counts = dict(expected=expected, missing=len(missing), doubled=len(doubled), wrong=len(wrong))
     if missing:
         verdict.blame(f"{len(missing)} call records missing: {missing[:5]}")
     if doubled:
@@ -225,12 +264,44 @@ def records(verdict, calls, cdrs, faults):
         verdict.blame(f"{len(wrong)} call records of wrong length: {wrong[:5]}")
     if unknown:
         verdict.blame(f"{len(unknown)} call records of calls that nobody made: {sorted(unknown)[:5]}")
+    if found.central is not None:
+        counts["central"] = central(verdict, found)
+    return counts
+
+
+def central(verdict, found):
+    """The central store holds what the nodes have written, each call once and with the same length."""
+    absent = sorted(set(found.cdrs) - set(found.central))
+    strange = sorted(set(found.central) - set(found.cdrs))
+    call_ids = [call_id for call_id, _ in found.central.values()]
+    doubled = len(call_ids) - len(set(call_ids))
+    other = [id_ for id_, (_, ms) in found.central.items() if id_ in found.cdrs and ms != (found.cdrs[id_][0]["duration_ms"] or 0)]
+    for what, own in (("are not in the central store", absent), ("stand there and nowhere else", strange), ("have another length there", other)):
+        if own:
+            verdict.blame(f"{len(own)} call records {what}: {own[:5]}")
+    if doubled:
+        verdict.blame(f"{doubled} calls stand in the central store twice")
+    return f"{len(absent)} / {doubled} / {len(strange) + len(other)} of {len(found.central)}"
 
 
 def per_node(copies):
     """How often one node has exported a record."""
     nodes = [copy["node"] for copy in copies]
     return max(nodes.count(node) for node in nodes)
+
+
+def columns(lines, left):
+    """Lines under a heading, in columns."""
+    lines = [tuple(map(str, line)) for line in lines]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    out = []
+    for number, line in enumerate(lines):
+        cells = zip(line, widths)
+        out.append("  ".join(cell.ljust(width) if column in left else cell.rjust(width)
+                             for column, (cell, width) in enumerate(cells)).rstrip())
+        if number == 0:
+            out.append("  ".join("-" * width for width in widths))
+    return out
 
 
 def table(verdict):
@@ -241,17 +312,7 @@ def table(verdict):
         address = f"{counts['address_ms']:.0f} ms" if "address_ms" in counts else ""
         lines.append((counts["fault"], counts["held"], counts["held_bad"], counts["ringing"], counts["ringing_bad"], counts["tried"],
                       counts["tried_bad"], counts["excused"], counts["registrations"], counts["registrations_bad"], moved, address))
-    lines = [tuple(map(str, line)) for line in lines]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    out = []
-    for number, line in enumerate(lines):
-        out.append("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
-                             for column, (cell, width) in enumerate(zip(line, widths))).rstrip())
-        if number == 0:
-            out.append("  ".join("-" * width for width in widths))
-    overs = verdict.takeovers
-    if overs:
-        out.append(f"take-over over {len(overs)}: p50 {percentile(overs, 0.5) * 1000:.0f} ms, p99 {percentile(overs, 0.99) * 1000:.0f} ms, "
-                   f"max {max(overs) * 1000:.0f} ms (allowed: p99 {OVER_MS_P99}, max {OVER_MS_MAX})")
+    out = columns(lines, left=(0,))
+    out += ["", *columns([("promise", "allowed", "found"), *verdict.promises], left=(0,)), ""]
     out += verdict.notes
     return "\n".join(out)

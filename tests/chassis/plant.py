@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -48,6 +49,16 @@ class Program:
             self.process = subprocess.Popen([*self.net.inside(self.node), *self.command], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, cwd=self.folder, env={**os.environ, **self.env}, preexec_fn=first)
 
+    def last_words(self, lines=12):
+        """What it ended with, and the end of its log."""
+        status = None if self.process is None else self.process.poll()
+        try:
+            with open(os.path.join(self.folder, f"{self.name}.log"), errors="replace") as log:
+                end = log.read()[-8000:].splitlines()[-lines:]
+        except OSError as error:
+            end = [str(error)]
+        return f"{self.name} has ended with {status}; the end of {self.folder}/{self.name}.log:\n" + "\n".join(f"    {line}" for line in end)
+
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
@@ -75,27 +86,43 @@ class Node(Program):
         super().__init__(stage, name, name, command, folder, env)
         self.chassis, self.address = chassis, address
         self.cdrs = os.path.join(folder, name, "cdr")
+        self.tallies = {}  # what each process of it has counted last, by its boot
 
-    def ask(self, path, timeout=1.0, verb="GET", body=None):
+    def ask(self, path, timeout=1.0, verb="GET", body=None, text=False):
         connection = http.client.HTTPConnection("127.0.0.1", CONTROL)
         connection.sock = net.socket_in(self.net.name(self.node), ("127.0.0.1", CONTROL), timeout)
         try:
             connection.request(verb, path, body=json.dumps(body) if body is not None else None,
                                headers={"Content-Type": "application/json"} if body is not None else {})
             reply = connection.getresponse()
-            text = reply.read()
+            said = reply.read()
             if reply.status >= 300:
-                raise OSError(f"{self.name} {path}: {reply.status} {text[:200]}")
-            return json.loads(text)
+                raise OSError(f"{self.name} {path}: {reply.status} {said[:200]}")
+            return said.decode() if text else json.loads(said)
         finally:
             connection.close()
 
     def seen(self):
         """The cluster as this node sees it; `None` while it says nothing."""
         try:
-            return self.ask("/cluster")
+            seen = self.ask("/cluster")
+            self.tallies[seen["boot"]] = seen["counts"]
+            return seen
         except (OSError, ValueError, http.client.HTTPException):
             return None
+
+    def counted(self, what):
+        """The sum over all its processes, as far as they were asked."""
+        return sum(counts.get(what, 0) for counts in self.tallies.values())
+
+    def counter(self, port, name):
+        """A counter of one of its ports, from its metrics; `None` while it says nothing."""
+        try:
+            text = self.ask("/metrics", text=True)
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+        found = re.search(rf'tandem_{port}_counters\{{counter="{name}"\}} (\S+)', text)
+        return int(float(found[1])) if found else None
 
     def status(self):
         """What it says of itself; `None` while it says nothing."""
@@ -168,6 +195,7 @@ class Plant:
     def __init__(self, stage, folder, binary):
         self.net, self.folder, self.binary = stage, folder, binary
         self.nodes, self.relays = {}, {}
+        self.retired = []  # nodes that have left for good; their records count
         self.balancers = [f"{NET}.0.1", f"{NET}.0.2"]
         os.makedirs(folder, exist_ok=True)
 
@@ -203,7 +231,7 @@ class Plant:
     def is_whole(self):
         for node in self.programs():
             if not node.is_running():
-                raise RuntimeError(f"{node.name} has ended; see {self.folder}/{node.name}.log")
+                raise RuntimeError(node.last_words())
         return all(node.status() is not None for node in self.nodes.values())
 
     def registered(self):
@@ -240,6 +268,14 @@ class Plant:
     def report(self, say):
         """What the nodes have counted."""
 
+    def stale(self):
+        """What former owners said: (taken, refused); `None` where nobody has an epoch."""
+        return None
+
+    def central_records(self, cdrs):
+        """Call records of the central store, by their identity, once it has what nodes have written; `None` without one."""
+        return None
+
     def stop(self):
         for node in self.nodes.values():
             node.signal(signal.SIGCONT)
@@ -258,7 +294,7 @@ class Plant:
     def cdrs(self):
         """Call records of all nodes: {id: [record, ...]}; one that several nodes hold alike stands once."""
         found = {}
-        for node in self.nodes.values():
+        for node in [*self.nodes.values(), *self.retired]:
             if not os.path.isdir(node.cdrs):
                 continue
             for name in sorted(os.listdir(node.cdrs)):
