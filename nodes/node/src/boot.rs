@@ -234,7 +234,25 @@ impl Node {
         let Some(membership) = &self.membership else { return false };
         info!("stopping");
         let patience = Duration::from_secs(u64::from(self.config.stop_s.max(LEAVE_MIN_S)));
-        membership.leave(patience, &*self.switch.clock()).await
+        let go_on = membership.leave(patience, &*self.switch.clock()).await;
+        if go_on {
+            self.tell_records().await;
+        }
+        go_on
+    }
+
+    /// Calls that others have now may have been answered here, and this node may never come back: their new owners get the
+    /// starts that they have not seen.
+    async fn tell_records(&self) {
+        let Some(records) = &self.ports.records else { return };
+        let all_told = async {
+            while records.tell().await > 0 {
+                tokio::time::sleep(TELL_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(TELL_PATIENCE, all_told).await.is_err() {
+            warn!(owed = records.tell().await, "other nodes do not know of all calls that were answered here");
+        }
     }
 
     /// Waits until no call is being set up or ended, `stop_s` at most.
@@ -276,6 +294,10 @@ impl Node {
 
 /// How long phones have to answer the BYE of a switch that stops.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long other nodes have to take over what is known of calls, and the pause between two looks.
+const TELL_PATIENCE: Duration = Duration::from_secs(5);
+const TELL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Shortest patience for other nodes to take over, seconds.
 const LEAVE_MIN_S: u32 = 10;

@@ -206,6 +206,13 @@ impl Handle {
         ]
     }
 
+    /// Tells other nodes of the starts and ends that they lack, and says how many those are: at 0 this node may go for good.
+    pub async fn tell(&self) -> usize {
+        let (asker, owed) = oneshot::channel();
+        self.shared.worker.send_last(Command::Tell(asker));
+        owed.await.unwrap_or(0)
+    }
+
     /// Writes what waits and ends the thread. Answered calls stay open in the journal; the next start ends them as lost.
     pub async fn stop(&self) {
         let (done, ended) = oneshot::channel();

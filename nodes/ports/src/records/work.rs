@@ -24,6 +24,8 @@ pub(super) enum Command {
     Copied(Thread, Copy),
     /// Look for copies that nobody has answered.
     Sweep,
+    /// Tell other nodes what they lack, and say how much that is.
+    Tell(oneshot::Sender<usize>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -315,6 +317,14 @@ impl Recorder {
         }
     }
 
+    /// What other nodes have yet to be told of, count: starts and ends of calls that they have now, and copies on their way.
+    fn owes(&self) -> usize {
+        let standby = |id: &RecordId| self.copies.standby(id);
+        let ends = self.ledger.owed(None, usize::MAX).into_iter().map(|record| id_of(&record)).chain(self.doubts.ids());
+        let ends = ends.filter(|id| standby(id).is_some()).count();
+        ends + self.ledger.unknown_starts(None, usize::MAX, usize::MAX, standby).0.len()
+    }
+
     fn keep_house(&mut self, now_ms: u64) -> io::Result<()> {
         for entry in self.export.confirm()? {
             self.journal.append(&entry);
@@ -347,12 +357,13 @@ impl Groups<Command> for Recorder {
     fn group(&mut self, group: Vec<Command>) -> bool {
         let mut envelopes = Vec::with_capacity(group.len());
         let mut copied = Vec::new();
-        let mut stop = None;
+        let (mut stop, mut asked) = (None, Vec::new());
         for command in group {
             match command {
                 Command::Record(envelope) => envelopes.push(*envelope),
                 Command::Copied(thread, copy) => copied.push((thread, copy)),
                 Command::Sweep => {}
+                Command::Tell(asker) => asked.push(asker),
                 Command::Stop(done) => stop = Some(done),
             }
         }
@@ -367,6 +378,12 @@ impl Groups<Command> for Recorder {
             self.record(envelopes);
         }
         self.sweep();
+        if !asked.is_empty() {
+            self.tell();
+        }
+        for asker in asked {
+            let _ = asker.send(self.owes());
+        }
         if stop.is_some() || self.chores_at.elapsed() >= CHORES_EVERY {
             self.chores();
         }

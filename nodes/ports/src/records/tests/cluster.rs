@@ -183,6 +183,25 @@ async fn a_standby_that_comes_later_is_told_of_the_starts_it_lacks() {
 }
 
 #[tokio::test]
+async fn a_node_that_leaves_for_good_tells_what_others_lack() {
+    let (mut a, mut b) = (node("leaving", A, B).await, node("staying", B, A).await);
+    a.cable(false);
+    a.record(1, Record::Start(parties(1)));
+    a.kept(1).await;
+    assert_eq!(a.port.tell().await, 0, "there is nobody to tell");
+    a.cable(true);
+    // The call has ended at its next owner, which does not know yet who talked.
+    b.cable(false);
+    b.record(2, Record::Stop { id: id(1), stop: stop() });
+    b.kept(2).await;
+    assert_eq!(a.port.tell().await, 1);
+    b.take(&a, 1).await;
+    assert_eq!(a.port.tell().await, 0);
+    b.port.stop().await;
+    assert_eq!(b.causes(), whole());
+}
+
+#[tokio::test]
 async fn what_nobody_ends_is_lost_when_it_is_old() {
     let (mut a, mut b) = (node("old", A, B).await, node("older", B, A).await);
     a.record(1, Record::Start(parties(1)));
