@@ -109,10 +109,10 @@ class Cluster(Plant):
 
     # What an operator does to it.
 
-    def reload(self):
-        """Every node's file as nodes and pairs are now, and `tandem ctl reload` on each."""
+    def reload(self, names=None):
+        """Files as nodes and pairs are now, and `tandem ctl reload`, on these nodes or all."""
         rows = {row[1]: row for row in NODES + MORE}
-        for name, node in self.nodes.items():
+        for name in list(self.nodes) if names is None else names:
             number, _, _, _, roles = rows[name]
             self.config(name, self.text(number, name, roles, self.data(name)))
             done = subprocess.run([*self.net.inside(name), self.binary, "ctl", "reload"], capture_output=True, text=True)
@@ -122,9 +122,11 @@ class Cluster(Plant):
     def join(self):
         """Two more proxies, and the pair that they are."""
         self.members, self.pairs = NODES + MORE, [*PAIRS, THIRD]
+        others = list(self.nodes)
         for row in MORE:
             self.place(row).start()
-        self.reload()
+        # The new ones may come before or after the others are told.
+        self.reload(others)
 
     def take_out(self):
         """The third pair holds nothing any more from now on; its nodes are still there."""

@@ -32,6 +32,11 @@ class Store:
 
     def start(self):
         self._run("start", self.dir, self.address)
+        try:
+            with open(f"/proc/{self.pid()}/autogroup", "w") as file:
+                file.write("-5")
+        except OSError:
+            pass  # a kernel without groups of sessions
 
     def pid(self):
         with open(os.path.join(self.dir, self.address, "pid")) as file:
