@@ -40,6 +40,8 @@ pub(crate) struct Voter {
 /// What one Ready wants kept, and the messages that wait for it.
 struct Batch {
     number: u64,
+    /// A state in the place of the log: Raft may count it as applied once it is on disk.
+    restores: bool,
     write: Vec<JournalEntry>,
     messages: Vec<Message>,
 }
@@ -204,6 +206,9 @@ impl Voter {
         }
         for batch in self.flight.take().into_iter().flat_map(|flight| flight.batches) {
             self.raw.on_persist_ready(batch.number);
+            if batch.restores {
+                self.raw.advance_apply();
+            }
             send(&self.voters, batch.messages, out);
         }
     }
@@ -236,7 +241,8 @@ impl Voter {
         let mut ready = self.raw.ready();
         send(&self.voters, ready.take_messages(), out);
         let mut write = Vec::new();
-        if !ready.snapshot().is_empty() {
+        let restores = !ready.snapshot().is_empty();
+        if restores {
             let snapshot = ready.snapshot().clone();
             out.decided.push(Decision::State(snapshot.data.clone()));
             self.raw.mut_store().restore(snapshot);
@@ -255,16 +261,18 @@ impl Voter {
             send(&self.voters, std::mem::take(&mut messages), out);
         }
         self.raw.advance_append_async(ready);
-        self.raw.advance_apply();
+        if !restores {
+            self.raw.advance_apply();
+        }
         if must_sync || !self.queue.is_empty() || self.flight.is_some() {
-            self.queue.push_back(Batch { number, write, messages });
+            self.queue.push_back(Batch { number, restores, write, messages });
             return;
         }
         // A commit index alone need not be on disk before anything is said.
         self.raw.on_persist_ready(number);
         send(&self.voters, messages, out);
         if !write.is_empty() {
-            self.queue.push_back(Batch { number: 0, write, messages: Vec::new() });
+            self.queue.push_back(Batch { number: 0, restores: false, write, messages: Vec::new() });
         }
     }
 
@@ -278,7 +286,7 @@ impl Voter {
         store.compact(applied, state());
         let write = store.written();
         // Number 0: no Ready waits for it.
-        self.queue.push_back(Batch { number: 0, write, messages: Vec::new() });
+        self.queue.push_back(Batch { number: 0, restores: false, write, messages: Vec::new() });
     }
 
     /// Gives the journal what waits for it; `true` when Raft may have more to say now.
@@ -336,7 +344,7 @@ impl Voter {
         self.raw = start(self.me, log);
         self.flight = None;
         self.queue.clear();
-        self.queue.push_back(Batch { number: 0, write, messages: Vec::new() });
+        self.queue.push_back(Batch { number: 0, restores: false, write, messages: Vec::new() });
         self.joined = true;
         self.draw();
     }
