@@ -1,5 +1,7 @@
 //! The rules: from what was decided and what is heard to what is decided next. A pure function.
 
+pub(crate) mod divide;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use fabric::ownership::Ownership;
 use fabric::{Epoch, GroupId, NodeId};
 
 use crate::state::{Decided, Plan, Seat};
+use divide::Apart;
 
 /// What the leading director sees.
 #[derive(Default)]
@@ -16,6 +19,8 @@ pub(crate) struct View {
     /// A plan that a majority of the voters has been given.
     pub plan: Option<Plan>,
     pub wishes: Vec<Wish>,
+    /// Who does not hear whom, though a director hears both.
+    pub apart: Apart,
     /// Since this director leads.
     pub leading: Duration,
     pub settle: Duration,
@@ -30,6 +35,12 @@ pub(crate) struct View {
 pub(crate) struct Standing {
     /// A majority of the voters has not heard it for longer than a lease lasts.
     pub silent: bool,
+    /// It has no lease and gets none before the next decision: a majority says that it is silent, or rests.
+    pub safe: bool,
+    /// It was shut out, and has not had for long enough what it lacked.
+    pub barred: bool,
+    /// It is heard, and does not hear the directors: it has no lease.
+    pub idle: bool,
     /// For how long this director has not.
     pub silence: Duration,
     /// The process that a majority hears; 0 when no majority hears one.
@@ -76,11 +87,14 @@ pub(crate) enum Note {
         site: NodeId,
         to: NodeId,
     },
+    ShutOut {
+        node: NodeId,
+    },
 }
 
 /// What follows `decided` in this view; `None` when all is as it should be.
 pub(crate) fn decide(decided: &Decided, view: &View) -> (Option<Decided>, Vec<Note>) {
-    let mut work = Work { view, next: decided.clone(), reborn: BTreeSet::new(), notes: Vec::new() };
+    let mut work = Work { view, before: decided, next: decided.clone(), reborn: BTreeSet::new(), notes: Vec::new() };
     if let Some(plan) = view.plan.as_ref().filter(|plan| plan.sum != decided.plan.sum) {
         work.next.adopt(plan);
     }
@@ -122,7 +136,10 @@ fn stamp(old: &Decided, next: &mut Decided) {
                 && next.table.group(row.group).is_some_and(|row| row.active != Some(known.node))
         });
         let boot = next.table.members.iter().find(|member| member.node == known.node).map(|member| member.boot);
-        if lost || boot != Some(old.boot(known.node)) {
+        // One that is shut out knows it before it can have a lease again.
+        let fell =
+            old.is_up(known.node) && next.table.members.iter().any(|member| member.node == known.node && !member.up);
+        if lost || fell || boot != Some(old.boot(known.node)) {
             known.since = version;
         }
     }
@@ -130,6 +147,7 @@ fn stamp(old: &Decided, next: &mut Decided) {
 
 struct Work<'a> {
     view: &'a View,
+    before: &'a Decided,
     next: Decided,
     /// Nodes whose process is a new one: what they held is gone.
     reborn: BTreeSet<NodeId>,
@@ -138,6 +156,8 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn look_at_nodes(&mut self) {
+        let out = divide::shut_out(&self.next, self.view);
+        self.next.table.warning = divide::warning(&self.next, self.view, &out);
         for known in &mut self.next.known {
             let Some(standing) = self.view.nodes.get(&known.node) else { continue };
             let Some(member) = self.next.table.members.iter_mut().find(|member| member.node == known.node) else {
@@ -152,8 +172,14 @@ impl Work<'_> {
                 }
                 member.boot = standing.boot;
             }
+            // Whom only some directors hear may be shut out as well.
+            let is_same = standing.boot == 0 || !self.reborn.contains(&known.node) && standing.boot == member.boot;
             if standing.silent {
                 member.up = false;
+            } else if is_same && out.contains(&known.node) {
+                if std::mem::replace(&mut member.up, false) {
+                    self.notes.push(Note::ShutOut { node: known.node });
+                }
             } else if standing.boot != 0 {
                 member.up = true;
             }
@@ -164,8 +190,9 @@ impl Work<'_> {
         self.view.nodes.get(&node).cloned().unwrap_or_default()
     }
 
-    fn is_silent(&self, node: NodeId) -> bool {
-        self.view.nodes.get(&node).is_some_and(|standing| standing.silent)
+    /// Another one may have what this node held.
+    fn is_gone(&self, node: NodeId) -> bool {
+        self.view.nodes.get(&node).is_some_and(|standing| standing.silent || standing.safe && !self.is_up(node))
     }
 
     fn is_leaving(&self, node: NodeId) -> bool {
@@ -206,14 +233,15 @@ impl Work<'_> {
         let is_successor = |node: NodeId| row.standby == Some(node) && row.full || row.learner == Some(node);
         row.next =
             row.next.filter(|node| !lost(*node) && is_successor(*node) && !self.view.overdue.contains(&row.group));
-        if let Some(report) = report {
+        // What one that is shut out says of its standby is what it cannot reach.
+        if let Some(report) = report.filter(|_| row.active.is_some_and(|active| self.before.is_up(active))) {
             row.full = row.standby.is_some() && report.standby_full;
         }
         let epoch = row.epoch;
         match row.active {
             None => self.begin(row, seat),
             Some(active) if self.reborn.contains(&active) => self.replace_reborn(row, active),
-            Some(active) if self.is_silent(active) => self.replace_silent(row, seat, active),
+            Some(active) if self.is_gone(active) => self.replace_silent(row, seat, active),
             Some(active) => {
                 if let Some(next) =
                     row.next.filter(|_| report.is_some_and(|report| report.yielded) || fabric::mutant!(YieldUnawaited))
@@ -357,7 +385,7 @@ impl Work<'_> {
             });
             // Who was never there may be on its way.
             let is_gone = self.is_automatic()
-                && self.is_silent(holder)
+                && self.is_gone(holder)
                 && (self.next.boot(holder) != 0 || self.view.leading >= self.view.patience);
             let Some(plan) = self.next.plan.sites.iter().find(|plan| plan.site == site) else { continue };
             let can = |node: &NodeId| *node != holder && self.is_up(*node) && !self.is_leaving(*node);

@@ -196,7 +196,7 @@ impl World {
             }
             Event::Beat { node, boot } => {
                 if self.is_running(node, boot) {
-                    self.beat(node);
+                    self.beat(node, true);
                 }
             }
             Event::Disk { node, boot, mail } => {
@@ -220,8 +220,11 @@ impl World {
                 let now = self.nodes[&to].local(self.now);
                 let majority = self.settings.voters.len() / 2 + 1;
                 let node = self.nodes.get_mut(&to).expect("a node");
-                node.office.handle(&mail.letter, now, majority);
+                let has_stopped = node.office.handle(&mail.letter, now, majority);
                 self.check();
+                if has_stopped {
+                    self.beat(to, false);
+                }
             }
             Address::Journal(_) => {
                 let us = self.dice.range(self.disk_us.0, self.disk_us.1);
@@ -288,7 +291,7 @@ impl World {
         self.at(at, Event::Deliver { boot, mail });
     }
 
-    fn beat(&mut self, id: NodeId) {
+    fn beat(&mut self, id: NodeId, regular: bool) {
         let alive: BTreeMap<NodeId, u64> =
             self.nodes.iter().filter(|(_, node)| node.alive).map(|(id, node)| (*id, node.boot)).collect();
         let reach = |other: NodeId| {
@@ -297,14 +300,26 @@ impl World {
         };
         let reached: BTreeMap<NodeId, u64> =
             self.nodes.keys().filter_map(|other| Some((*other, reach(*other)?))).collect();
+        let speaks = |other: &NodeId| {
+            let it = &self.nodes[other];
+            it.alive && it.paused_until <= self.now && !self.cuts.contains(&(*other, id))
+        };
+        let heard: Vec<NodeId> = self.nodes.keys().copied().filter(speaks).collect();
         let node = self.nodes.get_mut(&id).expect("a node");
         let now = node.local(self.now);
+        let hearing = node.office.hearing(id, now, &heard);
         let beat = node.office.beat(id, now, &reached);
         let voters = node.settings.voters.clone();
-        let boot = node.boot;
-        let next = node.global(now + std::time::Duration::from_millis(50));
-        self.at(next, Event::Beat { node: id, boot });
+        if regular {
+            let boot = node.boot;
+            let next = node.global(now + std::time::Duration::from_millis(50));
+            self.at(next, Event::Beat { node: id, boot });
+        }
         for voter in voters {
+            if hearing.rests.is_some() || !hearing.deaf.is_empty() {
+                let letter = Letter::Hearing(Box::new(hearing.clone()));
+                self.post(Envelope::new(Address::Office(id), Address::Director(voter), letter));
+            }
             let letter = Letter::Beat(Box::new(beat.clone()));
             self.post(Envelope::new(Address::Office(id), Address::Director(voter), letter));
         }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric::letters::cluster::{Beat, Grant, Order, Silences};
+use fabric::letters::cluster::{Beat, Divides, Grant, Hearing, Order, Silences};
 use fabric::letters::control::{Control, ControlAnswer, Description};
 use fabric::{Address, Envelope, GroupId, Home, Instant, Letter, Machine, NodeId, Now, Outbox, Table, Thread};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::council::Council;
 use crate::history::History;
@@ -54,6 +54,8 @@ pub struct Director {
     asked: BTreeMap<GroupId, (NodeId, Instant)>,
     cancelled: BTreeSet<GroupId>,
     paused: BTreeMap<GroupId, Instant>,
+    /// When each node that is down was last seen without a way that it needs.
+    unfit: BTreeMap<NodeId, Instant>,
     counters: Counters,
 }
 
@@ -90,6 +92,7 @@ impl Director {
             asked: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             paused: BTreeMap::new(),
+            unfit: BTreeMap::new(),
             counters: Counters::default(),
             settings,
         }
@@ -146,6 +149,9 @@ impl Director {
         let answer = Letter::Grant(Box::new(grant(grants)));
         self.counters.beats += 1;
         self.counters.granted += u64::from(grants);
+        if grants {
+            self.watch.on_granted(&beat, now);
+        }
         let news = self.watch.on_beat(beat, &self.decided, now);
         self.dirty |= news.any;
         if news.for_leader {
@@ -156,6 +162,19 @@ impl Director {
             self.send_table(node, out);
         }
         out.post(mail.from, answer);
+    }
+
+    fn on_hearing(&mut self, mail: &Envelope, hearing: Hearing) {
+        if mail.from.node() == Some(hearing.node) && self.settings.chassis(hearing.node).is_some() {
+            self.watch.on_hearing(hearing);
+        }
+    }
+
+    fn on_divides(&mut self, mail: &Envelope, divides: Divides) {
+        let from = divides.director;
+        if mail.from == Address::Director(from) && from != self.me && self.settings.voters.contains(&from) {
+            self.council.on_divides(divides);
+        }
     }
 
     /// Tells a node who owns what.
@@ -198,7 +217,10 @@ impl Director {
             settings: self.plan.sum,
             ..self.watch.report(&self.decided, now)
         };
+        let divides =
+            Divides { director: self.me, boot: self.boot, term: report.term, ..self.watch.divides(&self.decided, now) };
         if voter.is_leader() {
+            self.council.on_divides(divides);
             self.council.on_report(report, now);
             self.dirty = true;
             return;
@@ -206,6 +228,9 @@ impl Director {
         let leader = voter.leader().filter(|_| !report.fresh);
         for other in self.settings.voters.iter().filter(|other| **other != self.me) {
             if leader.is_none_or(|leader| leader == *other) {
+                if !(divides.apart.is_empty() && divides.resting.is_empty() && divides.idle.is_empty()) {
+                    out.post(Address::Director(*other), Letter::Divides(Box::new(divides.clone())));
+                }
                 out.post(Address::Director(*other), Letter::Silences(Box::new(report.clone())));
             }
         }
@@ -291,6 +316,9 @@ impl Director {
     }
 
     fn on_decided(&mut self, now: Instant, out: &mut Outbox) {
+        if self.table.warning != self.decided.table.warning {
+            warn!(warning = self.decided.table.warning, "what operators are told has changed");
+        }
         self.table = Arc::new(self.decided.table.clone());
         debug!(version = self.decided.version(), "decided");
         self.watch.trim(&self.decided);
@@ -326,6 +354,7 @@ impl Director {
             fact("take-overs", self.counters.take_overs.to_string()),
             fact("cold starts", self.counters.cold_starts.to_string()),
             fact("hand-overs", self.counters.hand_overs.to_string()),
+            fact("shut-outs", self.counters.shut_outs.to_string()),
         ]
     }
 }
@@ -334,6 +363,12 @@ impl Machine for Director {
     fn handle(&mut self, mail: Envelope, now: Now, out: &mut Outbox) {
         let now = now.instant;
         self.notice_gap(now);
+        // A companion of the letter that follows: nothing is decided between the two.
+        match &mail.letter {
+            Letter::Hearing(hearing) => return self.on_hearing(&mail, (**hearing).clone()),
+            Letter::Divides(divides) => return self.on_divides(&mail, (**divides).clone()),
+            _ => {}
+        }
         match (&mail.letter, mail.from) {
             (Letter::JournalEntries(entries), Address::Journal(_)) => self.on_journal(entries.clone()),
             (Letter::Kept, Address::Journal(_)) => {

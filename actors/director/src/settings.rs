@@ -44,6 +44,9 @@ pub struct Settings {
     pub quarantine_ms: u32,
     /// Longest such wait, milliseconds. Default 60000.
     pub quarantine_ms_max: u32,
+    /// A node that was shut out, because it and others did not hear each other, is let in again when it has heard them for so
+    /// long, milliseconds. Default 1000; zero lets it in at once.
+    pub rejoin_ms: u32,
     /// Losses older than this are forgotten, seconds. Default 60; zero forgets at once.
     pub flap_window_s: u32,
     /// How long an order may take until it is refused, milliseconds. Default 5000; zero refuses all.
@@ -107,6 +110,7 @@ impl Default for Settings {
             settle_ms: 500,
             quarantine_ms: 1_000,
             quarantine_ms_max: 60_000,
+            rejoin_ms: 1_000,
             flap_window_s: 60,
             order_ms: 5_000,
             retry_ms: 2_000,

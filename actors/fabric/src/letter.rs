@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::letters::cluster::{Beat, Grant, JournalEntry, Order, Silences};
+use crate::letters::cluster::{Beat, Divides, Grant, Hearing, JournalEntry, Order, Silences};
 use crate::letters::control::{Control, ControlAnswer, Description};
 use crate::letters::flow::{Flow, Received, SipIn, SipOut, Traced, Transmit};
 use crate::letters::location::{Bind, Binding, Bound, StoredBindings};
@@ -111,6 +111,10 @@ pub enum Letter {
     Revive,
     /// Office → a machine whose slot has another owner: end without a word.
     Retire,
+    /// Office → every director, just before the beat of the same moment: whom it does not hear.
+    Hearing(Box<Hearing>),
+    /// Director → the leading director, just before the report of the same round: who does not hear whom.
+    Divides(Box<Divides>),
 }
 
 impl Letter {
@@ -120,7 +124,7 @@ impl Letter {
     }
 
     /// Short words of all kinds, by code.
-    pub const KINDS: [&'static str; 41] = [
+    pub const KINDS: [&'static str; 43] = [
         "returned",
         "received",
         "transmit",
@@ -162,6 +166,8 @@ impl Letter {
         "order",
         "revive",
         "retire",
+        "hearing",
+        "divides",
     ];
 
     /// A question that its asker keeps open until an answer comes; asked again by the next owner when it has not come.
@@ -205,6 +211,8 @@ impl Letter {
                 | Letter::Table(_)
                 | Letter::Raft(_)
                 | Letter::Silences(_)
+                | Letter::Hearing(_)
+                | Letter::Divides(_)
                 | Letter::Order(_)
                 | Letter::Traced(_)
                 | Letter::Describe
@@ -275,6 +283,8 @@ impl Letter {
             Letter::Order(_) => 38,
             Letter::Revive => 39,
             Letter::Retire => 40,
+            Letter::Hearing(_) => 41,
+            Letter::Divides(_) => 42,
         }
     }
 }

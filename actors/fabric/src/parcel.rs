@@ -62,7 +62,13 @@ impl Parcel {
         match self {
             Parcel::Mail { mail, .. } => matches!(
                 mail.letter,
-                Letter::Beat(_) | Letter::Grant(_) | Letter::Table(_) | Letter::Raft(_) | Letter::Silences(_)
+                Letter::Beat(_)
+                    | Letter::Grant(_)
+                    | Letter::Table(_)
+                    | Letter::Raft(_)
+                    | Letter::Silences(_)
+                    | Letter::Hearing(_)
+                    | Letter::Divides(_)
             ),
             _ => false,
         }

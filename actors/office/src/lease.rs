@@ -11,10 +11,15 @@ pub(crate) struct Lease {
     /// Beats that may still earn one, oldest first, and who granted them.
     beats: VecDeque<(Instant, BTreeSet<NodeId>)>,
     until: Instant,
+    /// Grants for beats before this moment are void.
+    rests: Option<Instant>,
 }
 
 /// Beats that are waited for, count: older ones could not earn anything any more.
 const BEATS_MAX: usize = 16;
+
+/// How long a grant may take to come while there is no lease; after it what was granted before is given up.
+const RENEWED: Duration = Duration::from_millis(150);
 
 impl Lease {
     pub fn sent(&mut self, at: Instant) {
@@ -33,6 +38,23 @@ impl Lease {
             self.until = self.until.max(*at + length);
             self.beats.drain(..=place);
         }
+    }
+
+    /// The lease is over, whatever was granted for it: the directors have said that this node is out.
+    pub fn give_up(&mut self, now: Instant) {
+        self.until = self.until.min(now);
+        self.rests = Some(now);
+        self.beats.clear();
+    }
+
+    /// Before a beat is sent: when there is no lease, the moment before which nothing that is granted counts.
+    pub fn rests(&mut self, now: Instant) -> Option<Instant> {
+        if now < self.until {
+            self.rests = None;
+        } else if self.rests.is_none_or(|rests| now.since(rests) >= RENEWED) {
+            self.give_up(now);
+        }
+        self.rests
     }
 
     pub fn until(&self) -> Instant {

@@ -6,7 +6,7 @@
 //! | `primary`, `backup`, `image` | the active and the standby side of a group of slots; what a machine looks like in a replica |
 //! | `patch` | what a changed part costs on the link |
 //! | `mail` | letters for other nodes, kept until they have had their effect and sent again to the next owner |
-//! | `lease` | whether the directors still count on this node |
+//! | `lease`, `ears` | whether the directors still count on this node; whom it does not hear |
 //! | `office` | one `Office` a node: what hosts and lodgers ask of it |
 //! | `post`, `parcels`, `seats`, `rounds` | where letters go; what links bring; what the table asks; what time brings |
 //!
@@ -26,6 +26,7 @@
 //! ownership is unknown (R3).
 
 mod backup;
+mod ears;
 mod founding;
 mod image;
 mod lease;

@@ -9,6 +9,7 @@ use fabric::{
 };
 
 use crate::backup::Backup;
+use crate::ears::Ears;
 use crate::founding::Founding;
 use crate::lease::Lease;
 use crate::mail::Outgoing;
@@ -21,6 +22,10 @@ pub trait Links: Send + Sync {
     /// Never blocks. `false`: there is no session, or its window is full and it will be ended; the office sends again
     /// what matters when `Office::on_link` says that a new one has begun.
     fn send(&self, to: NodeId, parcel: Parcel) -> bool;
+
+    /// Whether anything at all has come from a node since this was asked last; links carry something at least every
+    /// `keep_alive_ms`.
+    fn has_come(&self, from: NodeId) -> bool;
 }
 
 /// Stands between the rooms of a node and the other nodes.
@@ -46,6 +51,7 @@ pub(crate) struct Inner {
     /// Groups whose owner was asked for a fill, with its epoch: what it sends meanwhile has no seat here.
     pub(crate) unseated: BTreeMap<GroupId, (Epoch, NodeId)>,
     pub(crate) lease: Lease,
+    pub(crate) ears: Ears,
     pub(crate) outgoing: Outgoing,
     /// Letters for actors that are about to be ours, or are being handed over.
     pub(crate) waiting: Vec<(Instant, Envelope)>,
@@ -97,6 +103,7 @@ impl Office {
             fence: BTreeMap::new(),
             unseated: BTreeMap::new(),
             lease: Lease::default(),
+            ears: Ears::default(),
             outgoing: Outgoing::default(),
             waiting: Vec::new(),
             sessions: BTreeSet::new(),
@@ -318,7 +325,11 @@ impl Office {
 
     /// Without enough voters nobody takes over by itself, and nobody needs a lease against that.
     pub(crate) fn may_act(&self, inner: &Inner, now: Instant) -> bool {
-        self.directors.len() < VOTERS_MIN || now < inner.lease.until() || fabric::mutant!(LeaseIgnored)
+        !self.needs_lease() || now < inner.lease.until() || fabric::mutant!(LeaseIgnored)
+    }
+
+    pub(crate) fn needs_lease(&self) -> bool {
+        self.directors.len() >= VOTERS_MIN
     }
 }
 

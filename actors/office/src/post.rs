@@ -108,7 +108,16 @@ impl Office {
                 inner.lease.granted(grant.director, grant.sent, self.majority(), self.settings.lease());
                 self.release_all(inner, now);
             }
-            Letter::Table(table) if table.version > inner.table.version => self.on_table(inner, table, now),
+            Letter::Table(table) if table.version > inner.table.version => {
+                let was = self.standing(inner);
+                self.on_table(inner, table, now);
+                let is = self.standing(inner);
+                if is != was && inner.next_beat > now {
+                    // The directors wait for it.
+                    inner.next_beat = now + self.settings.beat();
+                    self.beat(inner, now);
+                }
+            }
             _ => {}
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Primary {
     pub number: u64,
     pub followers: Vec<Follower>,
     held: VecDeque<Held>,
+    /// What the last owner may not have got out, until there is a lease.
+    reposts: Vec<Envelope>,
     /// Effects up to this number have left.
     released: u64,
     /// What the followers know of that.
@@ -100,6 +102,7 @@ impl Primary {
             number: 0,
             followers: Vec::new(),
             held: VecDeque::new(),
+            reposts: Vec::new(),
             released: 0,
             told: 0,
             dormant,
@@ -160,7 +163,7 @@ impl Primary {
     /// Whether the next round has something to do.
     pub fn is_busy(&self) -> bool {
         let untold = self.told < self.released && !self.followers.is_empty();
-        untold || !self.dormant.is_empty() || !self.held.is_empty() || self.is_filling() || self.yielding.is_some()
+        untold || !self.dormant.is_empty() || self.held() > 0 || self.is_filling() || self.yielding.is_some()
     }
 
     /// Sends the next images to followers that are filled, `bytes_max` to each.
@@ -323,6 +326,7 @@ impl Primary {
         if !may_act {
             return released;
         }
+        released.effects.append(&mut self.reposts);
         let full = self.followers.iter().filter(|follower| follower.full);
         let mut covered = full.map(|follower| follower.acknowledged).min().unwrap_or(u64::MAX);
         if fabric::mutant!(EffectsEarly) {
@@ -341,15 +345,15 @@ impl Primary {
         released
     }
 
-    /// Effects wait too long: who keeps them waiting does not count until it has caught up (R1).
-    pub fn hurry(&mut self, now: Instant, patience: Duration) -> bool {
+    /// Effects wait too long: who keeps them waiting does not count until it has caught up (R1). One that is not heard has
+    /// twice as long, since the directors are about to decide which of the two goes.
+    pub fn hurry(&mut self, now: Instant, patience: Duration, is_deaf: impl Fn(NodeId) -> bool) -> bool {
         let Some(oldest) = self.held.front() else { return false };
-        if now.since(oldest.since) < patience {
-            return false;
-        }
+        let waited = now.since(oldest.since);
         let mut late = false;
         for follower in self.followers.iter_mut().filter(|follower| follower.full) {
-            if follower.acknowledged < oldest.number {
+            let patience = if is_deaf(follower.node) { patience * 2 } else { patience };
+            if waited >= patience && follower.acknowledged < oldest.number {
                 follower.full = false;
                 late = true;
             }
@@ -368,11 +372,16 @@ impl Primary {
         let quiet = self.yielding.is_some_and(|since| now.since(since) >= quiet);
         let there =
             |follower: &Follower| follower.node == next && follower.full && follower.acknowledged == self.number;
-        quiet && self.held.is_empty() && self.followers.iter().any(there)
+        quiet && self.held() == 0 && self.followers.iter().any(there)
     }
 
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.held.len() + usize::from(!self.reposts.is_empty())
+    }
+
+    /// Takes over what leaves, once more, as soon as this node may act: it stands in the records of the last owner.
+    pub fn repost(&mut self, mail: Envelope) {
+        self.reposts.push(mail);
     }
 
     /// Gives the slots for which `moves` holds to another group, here and at the followers.

@@ -1,6 +1,6 @@
 //! What time brings: beats, fills, restores, comparisons.
 
-use fabric::letters::cluster::{Beat, GroupReport};
+use fabric::letters::cluster::{Beat, GroupReport, Hearing};
 use fabric::{Address, Envelope, Epoch, Instant, Letter, Parcel};
 use tracing::warn;
 
@@ -37,7 +37,13 @@ impl Office {
                 },
             });
         }
+        let table = inner.table.clone();
+        let me = self.home.node;
+        let listen = |deaf| inner.ears.listen(me, &table, deaf, now, |node| self.links.has_come(node));
+        let deaf = self.settings.deaf().map(listen).unwrap_or_default();
+        let rests = if self.needs_lease() { inner.lease.rests(now) } else { None };
         inner.lease.sent(now);
+        let hearing = Hearing { node: me, boot: self.boot, sent: now, deaf, rests };
         let beat = Beat {
             node: self.home.node,
             boot: self.boot,
@@ -48,9 +54,14 @@ impl Office {
         };
         for director in &self.directors {
             let me = Address::Office(self.home.node);
-            let mail = Envelope::new(me, Address::Director(*director), Letter::Beat(Box::new(beat.clone())));
-            let here = self.direct(inner, mail, now);
-            inner.local.extend(here);
+            let mut letters = vec![Letter::Beat(Box::new(beat.clone()))];
+            if hearing.rests.is_some() || !hearing.deaf.is_empty() {
+                letters.insert(0, Letter::Hearing(Box::new(hearing.clone())));
+            }
+            for letter in letters {
+                let here = self.direct(inner, Envelope::new(me, Address::Director(*director), letter), now);
+                inner.local.extend(here);
+            }
         }
     }
 
@@ -58,13 +69,14 @@ impl Office {
     pub(crate) fn round(&self, inner: &mut Inner, now: Instant) {
         let me = Address::Office(self.home.node);
         let mut revive = Vec::new();
+        let needs_lease = self.needs_lease();
         for seat in inner.seats.values_mut() {
             let Seat::Active(primary) = seat else { continue };
             let rest = primary.dormant.len().saturating_sub(self.settings.revive_max);
             revive.extend(primary.dormant.split_off(rest).into_iter().rev());
             primary.fill_round(self.settings.fill_bytes_max, now, &mut |to, parcel| self.links.send(to, parcel));
             primary.tell_released(&mut |to, parcel| self.links.send(to, parcel));
-            if primary.hurry(now, self.settings.unprotected()) {
+            if primary.hurry(now, self.settings.unprotected(), |node| needs_lease && inner.ears.is_deaf(node)) {
                 warn!(group = primary.group.0, "the standby does not acknowledge in time; going on unprotected");
             }
         }

@@ -10,6 +10,12 @@ use crate::office::{Inner, Office, Seat};
 use crate::primary::Primary;
 
 impl Office {
+    /// What the table says of this process: whether it is up; `None` when it means another one.
+    pub(crate) fn standing(&self, inner: &Inner) -> Option<bool> {
+        let mut members = inner.table.members.iter();
+        members.find(|member| member.node == self.home.node && member.boot == self.boot).map(|member| member.up)
+    }
+
     pub(crate) fn on_table(&self, inner: &mut Inner, table: Arc<Table>, now: Instant) {
         let me = self.home.node;
         let known = table.members.iter().any(|member| member.node == me && member.boot == self.boot);
@@ -21,6 +27,10 @@ impl Office {
             slot = end;
         }
         inner.table = table.clone();
+        if self.standing(inner) == Some(false) {
+            // Shut out, or held for dead: others take over as soon as they know that this node has stopped.
+            inner.lease.give_up(now);
+        }
         for row in &table.groups {
             let fence = inner.fence.entry(row.group).or_default();
             *fence = row.epoch.max(*fence);
@@ -116,15 +126,13 @@ impl Office {
                 info!(group = row.group.0, epoch = row.epoch.0, machines, "group taken over");
             }
         }
-        let primary = Primary::new(row.group, row.epoch, images);
-        inner.seats.insert(row.group, Seat::Active(Box::new(primary)));
-        inner.next_round = now;
+        let mut primary = Primary::new(row.group, row.epoch, images);
         // What the last owner may not have got through.
         for (_, mail) in effects {
-            let mail = Envelope { epoch: row.epoch, ..self.readdressed(mail) };
-            let here = self.direct(inner, mail, now);
-            inner.local.extend(here);
+            primary.repost(Envelope { epoch: row.epoch, ..self.readdressed(mail) });
         }
+        inner.seats.insert(row.group, Seat::Active(Box::new(primary)));
+        inner.next_round = now;
     }
 
     /// This node is active no more: its machines end without a word.

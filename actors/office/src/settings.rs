@@ -9,6 +9,9 @@ use serde::Deserialize;
 pub struct Settings {
     /// Pause between two beats to the directors, milliseconds; default 50.
     pub beat_ms: u32,
+    /// A node from which nothing has come for this long is told to the directors as not heard, milliseconds; default 250: several
+    /// times `links.keep_alive_ms`, and less than `unprotected_ms`. Zero tells nothing.
+    pub deaf_ms: u32,
     /// Length of the lease that a beat may earn, milliseconds; default 300; the directors must be told the same.
     pub lease_ms: u32,
     /// How long mail for another node is kept and offered to the next owner, milliseconds; default 10000: a client over a stream waits for 32 s.
@@ -35,6 +38,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             beat_ms: 50,
+            deaf_ms: 250,
             lease_ms: 300,
             hold_ms: 10_000,
             mail_max: 50_000,
@@ -52,6 +56,10 @@ impl Default for Settings {
 impl Settings {
     pub(crate) fn beat(&self) -> Duration {
         millis(self.beat_ms)
+    }
+
+    pub(crate) fn deaf(&self) -> Option<Duration> {
+        (self.deaf_ms > 0).then(|| millis(self.deaf_ms))
     }
 
     pub(crate) fn lease(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! Two or three offices with a machine that counts, links that a test can cut, and tables that a test decides.
 
+mod cuts;
 mod handover;
 mod lost;
 mod protection;
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fabric::letters::cluster::Grant;
+use fabric::letters::cluster::{Grant, Hearing};
 use fabric::{
     Address, Envelope, Epoch, Founder, GroupId, Home, Housing, Instant, Key, Letter, Machine, NodeId, Now, Outbox,
     Ownership, Parcel, Part, Post, SLOTS, Table, Thread, codec,
@@ -91,12 +92,18 @@ type Wire = Arc<Mutex<VecDeque<(NodeId, NodeId, Parcel)>>>;
 struct Line {
     from: NodeId,
     wire: Wire,
+    /// Nodes from which nothing comes.
+    deaf: Arc<Mutex<Vec<NodeId>>>,
 }
 
 impl Links for Line {
     fn send(&self, to: NodeId, parcel: Parcel) -> bool {
         self.wire.lock().unwrap().push_back((self.from, to, parcel));
         true
+    }
+
+    fn has_come(&self, from: NodeId) -> bool {
+        !self.deaf.lock().unwrap().contains(&from)
     }
 }
 
@@ -113,6 +120,7 @@ struct Node {
     office: Arc<Office>,
     founder: Arc<dyn Founder>,
     inbox: Arc<Inbox>,
+    deaf: Arc<Mutex<Vec<NodeId>>>,
     rooms: BTreeMap<Address, Box<dyn Machine>>,
     /// What came for ports of this node.
     ports: Vec<Envelope>,
@@ -129,6 +137,8 @@ struct Net {
     cut: Vec<(NodeId, NodeId)>,
     /// Parcels that were delivered.
     seen: Vec<(NodeId, NodeId, Parcel)>,
+    /// Whom nodes do not hear, as directors were told.
+    hearings: Vec<(NodeId, Hearing)>,
 }
 
 const A: NodeId = NodeId(1);
@@ -141,7 +151,8 @@ impl Net {
         let wire: Wire = Arc::default();
         let nodes = [(A, 0), (B, 5_000_000), (LB, 70)].map(|(node, ahead)| {
             let home = Home::new(node, *b"a cluster secret", 4);
-            let line = Arc::new(Line { from: node, wire: wire.clone() });
+            let deaf: Arc<Mutex<Vec<NodeId>>> = Arc::default();
+            let line = Arc::new(Line { from: node, wire: wire.clone(), deaf: deaf.clone() });
             let roles = Arc::new(Tallies(node));
             let settings = Arc::new(Settings::default());
             let office = Office::new(&home, settings, directors.to_vec(), u64::from(node.0), roles, line);
@@ -149,10 +160,11 @@ impl Net {
             office.set_local(inbox.clone());
             let founder = office.founder();
             let (rooms, ports) = (BTreeMap::new(), Vec::new());
-            (node, Node { office, founder, inbox, rooms, ports, ahead, dead: false })
+            (node, Node { office, founder, inbox, deaf, rooms, ports, ahead, dead: false })
         });
         let nodes = BTreeMap::from(nodes);
-        let mut net = Net { wire, nodes, now: Instant(1_000_000), cut: Vec::new(), seen: Vec::new() };
+        let mut net =
+            Net { wire, nodes, now: Instant(1_000_000), cut: Vec::new(), seen: Vec::new(), hearings: Vec::new() };
         for from in [A, B, LB] {
             for to in [A, B, LB].into_iter().filter(|to| *to != from) {
                 net.link(from, to, true);
@@ -304,6 +316,10 @@ impl Net {
                             self.at(id),
                         );
                     }
+                }
+                Parcel::Mail { mail, .. } if matches!(mail.letter, Letter::Hearing(_)) => {
+                    let Letter::Hearing(hearing) = &mail.letter else { continue };
+                    self.hearings.push((to, (**hearing).clone()));
                 }
                 _ => self.wire.lock().unwrap().push_back((from, to, parcel)),
             }

@@ -24,6 +24,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -72,6 +73,9 @@ pub struct Settings {
     pub silence_ms: u32,
     /// Pings, milliseconds apart; default 200.
     pub ping_ms: u32,
+    /// When nothing else was written for so long, something is, milliseconds; default 50: the peer counts on it to know that
+    /// it hears this node.
+    pub keep_alive_ms: u32,
     /// Wait before a peer is dialled again, milliseconds, doubling; default 50.
     pub redial_ms: u32,
     /// Longest of these waits, milliseconds; default 2000.
@@ -106,6 +110,7 @@ impl Default for Settings {
             resume_ms: 2_000,
             silence_ms: 1_000,
             ping_ms: 200,
+            keep_alive_ms: 50,
             redial_ms: 50,
             redial_max_ms: 2_000,
         }
@@ -204,6 +209,11 @@ impl Handle {
         peer.push(&bytes, parcel.is_urgent(), &self.shared.counters)
     }
 
+    /// Whether anything has come from a node since this was asked last.
+    pub fn has_come(&self, from: NodeId) -> bool {
+        self.peers.get(&from).is_some_and(|peer| peer.traffic.came.swap(false, Ordering::Relaxed))
+    }
+
     /// From now on runs what other nodes ask (`command`); said once, at boot.
     pub fn serve(&self, commands: Arc<dyn Commands>) {
         // There is one boot: a second call changes nothing.
@@ -300,6 +310,9 @@ fn check(settings: &Settings, identity: &Identity) -> Result<(), StartError> {
     }
     if settings.ping_ms == 0 || settings.silence_ms <= settings.ping_ms {
         return wrong("silence_ms must be more than ping_ms, and ping_ms more than 0".to_owned());
+    }
+    if settings.keep_alive_ms == 0 {
+        return wrong("keep_alive_ms must not be 0".to_owned());
     }
     if settings.handshakes_max == 0 || settings.handshakes_per_address_max == 0 || settings.handshake_ms == 0 {
         return wrong("without hand-shakes nobody gets in".to_owned());

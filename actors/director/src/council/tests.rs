@@ -55,6 +55,34 @@ fn a_director_that_started_again_is_not_confused_with_what_it_was() {
     assert!(!verdict(&council.fresh(1, at(1_020), AGE), node, 1).silent);
 }
 
+#[test]
+fn silent_and_resting_are_a_majority_together_and_only_under_the_table_that_shut_it_out() {
+    let node = NodeId(9);
+    let divides = |director, version, resting: &[NodeId]| Divides {
+        director: NodeId(director),
+        boot: 77,
+        round: 1,
+        version,
+        resting: resting.to_vec(),
+        ..Divides::default()
+    };
+    let safe = |second: Divides, since| {
+        let mut council = Council::default();
+        council.on_report(report(1, 1, 1, vec![node], vec![]), at(1_000));
+        council.on_divides(second);
+        council.on_report(report(2, 1, 1, vec![], vec![(node, 7)]), at(1_000));
+        council.on_divides(divides(3, 6, &[]));
+        council.on_report(report(3, 1, 1, vec![], vec![(node, 7)]), at(1_000));
+        let (reports, divides) = (council.fresh(1, at(1_010), AGE), council.fresh_divides(1, at(1_010), AGE));
+        is_safe(&reports, &divides, node, since, 2)
+    };
+    assert!(safe(divides(2, 6, &[node]), Some(6)));
+    assert!(!safe(divides(2, 6, &[node]), None), "it is up");
+    assert!(!safe(divides(2, 5, &[node]), Some(6)), "said before it was shut out");
+    assert!(!safe(divides(2, 6, &[]), Some(6)), "one alone is no majority");
+    assert!(!safe(Divides { round: 2, ..divides(2, 6, &[node]) }, Some(6)), "it belongs to another report");
+}
+
 fn report(director: u16, term: u64, round: u64, silent: Vec<NodeId>, heard: Vec<(NodeId, u64)>) -> Silences {
     Silences { director: NodeId(director), boot: 77, term, round, silent, heard, ..Silences::default() }
 }

@@ -104,6 +104,38 @@ fn one_row_of_a_table_per_rule() {
 }
 
 #[test]
+fn one_that_is_shut_out_is_replaced_when_it_is_safe_and_comes_back_as_standby() {
+    let (decided, mut view) = whole();
+    view.apart.add(NodeId(1), NodeId(2));
+    view.apart.add(NodeId(1), NodeId(4));
+    let (out, notes) = decide(&decided, &view);
+    let out = out.unwrap();
+    assert_eq!(notes, [Note::ShutOut { node: NodeId(1) }]);
+    assert!(!out.is_up(NodeId(1)) && out.is_up(NodeId(2)));
+    assert_eq!(out.known(NodeId(1)).unwrap().since, out.version(), "it knows it before it has a lease again");
+    assert_eq!(out.table.warning, "shut out: node 1; 1 and 2, 4 do not hear each other");
+    assert_eq!((row(&out, 1).active, row(&out, 1).full), (Some(NodeId(1)), true), "nothing is taken over yet");
+    // It says that its standby is gone: that is the cut.
+    standing(&mut view, 1).version = out.version();
+    report(&mut view, 1, 1).standby_full = false;
+    standing(&mut view, 1).barred = true;
+    assert_eq!(decide(&out, &view).0, None);
+    standing(&mut view, 1).safe = true;
+    let taken = next(&out, &view);
+    assert_eq!((row(&taken, 1).active, row(&taken, 1).standby), (Some(NodeId(2)), None));
+    assert_eq!(row(&taken, 1).epoch, Epoch(2));
+    view.apart = Apart::default();
+    assert_eq!(decide(&taken, &view).0, None, "not at once");
+    standing(&mut view, 1).barred = false;
+    standing(&mut view, 1).safe = false;
+    let back = next(&taken, &view);
+    assert!(back.is_up(NodeId(1)));
+    assert_eq!(back.table.warning, "");
+    let its = row(&back, 1);
+    assert_eq!((its.active, its.standby, its.full), (Some(NodeId(2)), Some(NodeId(1)), false));
+}
+
+#[test]
 fn without_three_voters_only_what_is_certain_is_taken_over() {
     let (mut decided, mut view) = whole();
     decided.plan.warning = "two voters".to_owned();

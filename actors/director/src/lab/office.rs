@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric::letters::cluster::{Beat, GroupReport};
+use fabric::letters::cluster::{Beat, GroupReport, Hearing};
 use fabric::ownership::Ownership;
 use fabric::{Epoch, GroupId, Instant, Letter, NodeId, SLOTS, Table};
 
@@ -15,6 +15,9 @@ pub(crate) struct Office {
     pub leaving: bool,
     granted: BTreeMap<Instant, BTreeSet<NodeId>>,
     lease: Instant,
+    rests: Option<Instant>,
+    heard: BTreeMap<NodeId, Instant>,
+    listened: Instant,
     fills: BTreeMap<(GroupId, Epoch, NodeId), Fill>,
     yields: BTreeMap<(GroupId, Epoch, NodeId), Instant>,
     taste: u64,
@@ -24,6 +27,7 @@ pub(crate) struct Office {
 struct Fill {
     boot: u64,
     done: Instant,
+    reached: Instant,
 }
 
 impl Office {
@@ -31,9 +35,13 @@ impl Office {
         Office { boot, taste, ..Office::default() }
     }
 
-    pub fn handle(&mut self, letter: &Letter, _now: Instant, majority: usize) {
+    /// `true`: the directors are to hear at once that it has stopped.
+    pub fn handle(&mut self, letter: &Letter, now: Instant, majority: usize) -> bool {
         match letter {
             Letter::Grant(grant) if grant.boot == self.boot && grant.granted => {
+                if self.rests.is_some_and(|rests| grant.sent < rests) {
+                    return false;
+                }
                 let granted = self.granted.entry(grant.sent).or_default();
                 granted.insert(grant.director);
                 if granted.len() >= majority {
@@ -57,9 +65,39 @@ impl Office {
                         *group != row.group || (*epoch == row.epoch && row.next == Some(*next))
                     });
                 }
+                if table.members.iter().any(|member| member.boot == self.boot && !member.up) {
+                    self.give_up(now);
+                    return true;
+                }
             }
             _ => {}
         }
+        false
+    }
+
+    fn give_up(&mut self, now: Instant) {
+        self.lease = self.lease.min(now);
+        self.rests = Some(now);
+        self.granted.clear();
+    }
+
+    /// What goes before the beat of this moment.
+    pub fn hearing(&mut self, me: NodeId, now: Instant, heard: &[NodeId]) -> Hearing {
+        let slept = now.since(self.listened) > Duration::from_millis(100);
+        self.listened = now;
+        self.heard.extend(heard.iter().map(|node| (*node, now)));
+        if slept {
+            self.heard.values_mut().for_each(|at| *at = now);
+        }
+        let is_deaf = |at: &Instant| now.since(*at) >= Duration::from_millis(250);
+        let deaf = self.heard.iter().filter(|(node, at)| **node != me && is_deaf(at)).map(|(node, _)| *node).collect();
+        let is_late = |rests: Instant| now.since(rests) >= Duration::from_millis(150);
+        if now < self.lease {
+            self.rests = None;
+        } else if self.rests.is_none_or(is_late) {
+            self.give_up(now);
+        }
+        Hearing { node: me, boot: self.boot, sent: now, deaf, rests: self.rests }
     }
 
     fn is_known(&self, me: Option<NodeId>) -> bool {
@@ -130,14 +168,20 @@ impl Office {
     fn is_full(&mut self, row: &Ownership, node: NodeId, now: Instant, reached: &BTreeMap<NodeId, u64>) -> bool {
         let key = (row.group, row.epoch, node);
         let Some(boot) = reached.get(&node).copied() else {
-            self.fills.remove(&key);
-            return false;
+            // A link that is cut is noticed late.
+            let is_late = |fill: &Fill| now.since(fill.reached) >= Duration::from_millis(450);
+            let fill = self.fills.get(&key).copied().filter(|fill| !is_late(fill));
+            if fill.is_none() {
+                self.fills.remove(&key);
+            }
+            return fill.is_some_and(|fill| fill.done <= now);
         };
         let wait = Duration::from_micros(self.draw(20_000, 200_000));
-        let fill = self.fills.entry(key).or_insert(Fill { boot, done: now + wait });
+        let fill = self.fills.entry(key).or_insert(Fill { boot, done: now + wait, reached: now });
         if fill.boot != boot {
-            *fill = Fill { boot, done: now + wait };
+            *fill = Fill { boot, done: now + wait, reached: now };
         }
+        fill.reached = now;
         fill.done <= now
     }
 

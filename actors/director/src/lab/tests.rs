@@ -53,6 +53,105 @@ fn a_killed_active_is_replaced_in_half_a_second() {
 }
 
 #[test]
+fn a_cut_between_chassis_is_decided_for_one_side_and_nothing_moves_back() {
+    for (name, there, back) in [("both ways", true, true), ("one way", true, false), ("the other way", false, true)] {
+        let mut took = Vec::new();
+        for seed in 0..60 {
+            let mut world = World::new(seed, settings());
+            world.run_until(3_000, World::is_whole);
+            let ms = world.dice.range(4_000, 4_800);
+            world.run_ms(ms);
+            let before = world.table();
+            let cuts = between(&world, 1, 2, there, back);
+            world.cuts.extend(cuts.iter().copied());
+            let one_side = |world: &World| {
+                let table = world.table();
+                let sides: BTreeSet<u16> = holders(&table).map(|node| world.nodes[&node].chassis).collect();
+                let act = |row: &fabric::ownership::Ownership| row.active.is_some_and(|it| world.acts(it, row.group));
+                sides.len() == 1 && table.groups.iter().all(act)
+            };
+            took.push(world.run_until(2_000, one_side));
+            let decided = world.table();
+            assert!(decided.warning.starts_with("shut out: node "), "{}", decided.warning);
+            world.run_ms(3_000);
+            assert_eq!(epochs(&world.table()), epochs(&decided), "seed {seed}: while it lasts nothing moves again");
+            world.cuts.retain(|cut| !cuts.contains(cut));
+            world.run_until(8_000, World::is_whole);
+            assert_eq!(world.table().warning, "", "seed {seed}");
+            world.run_ms(10_000);
+            assert_eq!(epochs(&world.table()), epochs(&decided), "seed {seed}: nothing moves back by itself");
+            // The same again: the side that holds nothing goes.
+            world.cuts.extend(cuts.iter().copied());
+            world.run_ms(3_000);
+            world.cuts.retain(|cut| !cuts.contains(cut));
+            world.run_until(12_000, World::is_whole);
+            assert_eq!(epochs(&world.table()), epochs(&decided), "seed {seed}: a second cut costs no owner");
+            let moved = |group| epochs(&before).get(&group) != epochs(&decided).get(&group);
+            let some = before.groups.iter().filter(|row| moved(row.group)).count();
+            assert!(some == 1, "seed {seed}: {some} of two groups moved");
+        }
+        took.sort_unstable();
+        let (p50, p99, max) = (took[took.len() / 2], took[took.len() * 99 / 100], took[took.len() - 1]);
+        println!("a cut {name}: p50 {p50} ms, p99 {p99} ms, max {max} ms");
+        assert!(p99 <= 500 && max <= 1_000, "{name}: {took:?}");
+    }
+}
+
+#[test]
+fn a_node_that_is_heard_and_hears_nobody_is_replaced() {
+    for seed in 0..60 {
+        let mut world = World::new(seed, settings());
+        world.run_until(3_000, World::is_whole);
+        world.run_ms(4_000);
+        let table = world.table();
+        // With a director on it, or without.
+        let victim = if seed % 2 == 0 { NodeId(1) } else { NodeId(5) };
+        let its: Vec<_> = table.groups.iter().filter(|row| row.active == Some(victim)).map(|row| row.group).collect();
+        let cuts: Vec<_> = world.nodes.keys().filter(|node| **node != victim).map(|node| (*node, victim)).collect();
+        world.cuts.extend(cuts.iter().copied());
+        let took = world.run_until(2_000, |world| {
+            let table = world.table();
+            let acts = |row: &fabric::ownership::Ownership| row.active.is_some_and(|it| world.acts(it, row.group));
+            its.iter().all(|group| table.group(*group).is_some_and(|row| row.active != Some(victim) && acts(row)))
+        });
+        assert!(took <= 700, "seed {seed}: {took} ms");
+        let decided = world.table();
+        world.run_ms(2_000);
+        world.cuts.retain(|cut| !cuts.contains(cut));
+        world.run_until(10_000, World::is_whole);
+        assert_eq!(epochs(&world.table()), epochs(&decided), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_link_that_flaps_moves_a_group_at_most_once() {
+    for seed in 0..40 {
+        let mut world = World::new(seed, settings());
+        world.run_until(3_000, World::is_whole);
+        world.run_ms(4_000);
+        let before = world.table();
+        let cuts = match seed % 3 {
+            0 => between(&world, 1, 2, true, true),
+            1 => vec![(NodeId(1), NodeId(2)), (NodeId(2), NodeId(1))],
+            _ => vec![(NodeId(4), NodeId(7))],
+        };
+        for _ in 0..20 {
+            world.cuts.extend(cuts.iter().copied());
+            let ms = world.dice.range(50, 1_500);
+            world.run_ms(ms);
+            world.cuts.retain(|cut| !cuts.contains(cut));
+            let ms = world.dice.range(50, 1_500);
+            world.run_ms(ms);
+        }
+        world.run_until(70_000, World::is_whole);
+        for row in &before.groups {
+            let rose = world.table().group(row.group).unwrap().epoch.0 - row.epoch.0;
+            assert!(rose <= 1, "seed {seed}: group {} changed {rose} times", row.group.0);
+        }
+    }
+}
+
+#[test]
 fn whatever_happens_nobody_acts_twice_and_all_becomes_whole_again() {
     let (first, count) = (env("SEED", 1_000), env("SEEDS", 100));
     for seed in first..first + count {
@@ -327,7 +426,7 @@ fn trouble(world: &mut World) {
     let nodes: Vec<NodeId> = world.nodes.keys().copied().collect();
     let (a, b) = (world.dice.pick(&nodes), world.dice.pick(&nodes));
     let ms = world.dice.range(50, 2_500);
-    match world.dice.range(0, 12) {
+    match world.dice.range(0, 14) {
         0..3 => {
             // Of three journals two must be whole; that is what a majority is.
             let keeps = world.dice.range(0, 100) < 85 || !others_are_whole(world, a);
@@ -364,10 +463,33 @@ fn trouble(world: &mut World) {
                 })
             });
         }
+        12 | 13 => {
+            let (one, other) = world.dice.pick(&[(1, 2), (1, 3), (2, 3)]);
+            let ways = world.dice.range(1, 4);
+            let cuts = between(world, one, other, ways & 1 > 0, ways & 2 > 0);
+            world.cuts.extend(cuts.iter().copied());
+            world.after_us(ms * 1_000, move |world| {
+                cuts.iter().for_each(|cut| {
+                    world.cuts.remove(cut);
+                })
+            });
+        }
         9 => world.loss_permille = world.dice.range(0, 200),
         10 => world.delay_us = (100, world.dice.range(1_000, 60_000)),
         _ => world.disk_us = (200, world.dice.range(1_000, 200_000)),
     }
+}
+
+/// The ways from the first chassis to the second, and back.
+fn between(world: &World, one: u16, other: u16, there: bool, back: bool) -> Vec<(NodeId, NodeId)> {
+    let mut cuts = Vec::new();
+    for here in chassis(world, one) {
+        for far in chassis(world, other) {
+            cuts.extend(there.then_some((here, far)));
+            cuts.extend(back.then_some((far, here)));
+        }
+    }
+    cuts
 }
 
 /// Whether all voters but this one are there and know what was decided.
@@ -401,6 +523,15 @@ fn table_pair(world: &World, at: usize) -> PairSetting {
 fn owner(table: &Table, slot: u16) -> (u16, Option<NodeId>) {
     let row = table.group(table.group_of_slot(slot).unwrap()).unwrap();
     (row.pair, row.active)
+}
+
+/// Who holds any group or site.
+fn holders(table: &Table) -> impl Iterator<Item = NodeId> {
+    table.groups.iter().filter_map(|row| row.active).chain(table.sites.iter().map(|site| site.holder))
+}
+
+fn epochs(table: &Table) -> BTreeMap<fabric::GroupId, u64> {
+    table.groups.iter().map(|row| (row.group, row.epoch.0)).collect()
 }
 
 /// The last table before groups were split.

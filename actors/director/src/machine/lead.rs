@@ -6,7 +6,8 @@ use fabric::{Address, Envelope, Instant, Letter, Outbox};
 use tracing::{error, info, warn};
 
 use super::{Director, Leading, is_force, may_forward, ms, refused};
-use crate::council::verdict;
+use crate::council::{is_safe, verdict};
+use crate::decide::divide::{self, Apart};
 use crate::decide::{Note, Standing, View, Wish, decide};
 use crate::orders::{Pending, Progress, progress, wishes};
 use crate::state::Proposal;
@@ -20,6 +21,7 @@ pub(super) struct Counters {
     pub take_overs: u64,
     pub cold_starts: u64,
     pub hand_overs: u64,
+    pub shut_outs: u64,
 }
 
 impl Director {
@@ -34,6 +36,7 @@ impl Director {
         self.asked.clear();
         self.cancelled.clear();
         self.paused.clear();
+        self.unfit.clear();
         if let Some(term) = term {
             info!(term, version = self.decided.version(), "this director leads");
             self.dirty = true;
@@ -78,14 +81,20 @@ impl Director {
                 self.counters.hand_overs += 1;
                 info!(group = group.0, from = from.0, to = to.0, epoch = epoch.0, "hand-over");
             }
+            Note::ShutOut { node } => {
+                self.counters.shut_outs += 1;
+                warn!(node = node.0, "a node is shut out until it and the others hear each other");
+            }
             Note::Holder { site, to } => warn!(site = site.0, to = to.0, "another node stands in for a site"),
         }
     }
 
-    fn view(&self, leading: Leading, now: Instant) -> View {
+    fn view(&mut self, leading: Leading, now: Instant) -> View {
         let settings = &self.settings;
         let majority = self.voter.as_ref().map_or(usize::MAX, Voter::majority);
         let reports = self.council.fresh(leading.term, now, ms(settings.report_ms));
+        let divides = self.council.fresh_divides(leading.term, now, ms(settings.report_ms));
+        let apart = Apart::of(&divides);
         let mut view = View {
             leading: now.since(leading.since),
             settle: ms(settings.settle_ms),
@@ -98,8 +107,23 @@ impl Director {
         }
         for member in &self.decided.table.members {
             let verdict = verdict(&reports, member.node, majority);
+            let node = member.node;
+            let is_out = !member.up && member.boot != 0 && [0, member.boot].contains(&verdict.boot);
+            let since = self.decided.known(node).map_or(0, |known| known.since);
+            let heard = self.watch.node(node).filter(|heard| heard.boot == member.boot);
+            let is_ignorant = heard.is_some_and(|heard| heard.version < since);
+            if !is_out {
+                self.unfit.remove(&node);
+            } else if divide::lacks_a_way(&self.decided, &apart, node) {
+                self.unfit.insert(node, now);
+            }
+            // Who leads only just now has seen nothing of what made the last leader shut a node out.
+            let unfit = self.unfit.get(&node).copied().unwrap_or(leading.since);
             let mut standing = Standing {
                 silent: verdict.silent,
+                safe: is_safe(&reports, &divides, node, (!member.up).then_some(since), majority),
+                barred: is_out && (is_ignorant || now.since(unfit) < ms(settings.rejoin_ms)),
+                idle: divides.iter().filter(|divides| divides.idle.contains(&node)).count() >= majority,
                 silence: self.watch.unheard(member.node, now),
                 boot: verdict.boot,
                 leaving: verdict.leaving,
@@ -111,6 +135,7 @@ impl Director {
             }
             view.nodes.insert(member.node, standing);
         }
+        view.apart = apart;
         let late = |(_, since): &(_, Instant)| now.since(*since) >= ms(settings.order_ms);
         view.overdue = self.asked.iter().filter(|(_, asked)| late(asked)).map(|(group, _)| *group).collect();
         view.overdue.extend(self.cancelled.iter().copied());

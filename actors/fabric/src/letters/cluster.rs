@@ -21,6 +21,38 @@ pub struct Beat {
     pub reports: Vec<GroupReport>,
 }
 
+/// Whom a node does not hear, and whether it acts at all; goes to every director just before the beat that was `sent` in
+/// the same moment. A beat without one says: I hear everybody, and I have a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hearing {
+    pub node: NodeId,
+    pub boot: u64,
+    /// `Beat::sent` of the beat that follows.
+    pub sent: Instant,
+    /// Nodes from which nothing has come over the link, or that have no link, for longer than a hiccup lasts.
+    pub deaf: Vec<NodeId>,
+    /// It has no lease, and takes none that was granted to a beat sent before this moment on its own clock.
+    pub rests: Option<Instant>,
+}
+
+/// What a director is told of who hears whom, for the leading one; goes just before the report of the same round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divides {
+    /// As in the report.
+    pub director: NodeId,
+    pub boot: u64,
+    pub term: u64,
+    pub round: u64,
+    /// Version of the table that the reporter obeyed.
+    pub version: u64,
+    /// The first does not hear the second, and this director hears both.
+    pub apart: Vec<(NodeId, NodeId)>,
+    /// Shut out by that table, and without any lease that this director could have helped to.
+    pub resting: Vec<NodeId>,
+    /// Heard, not shut out, and for a while without a lease: they do not hear the directors.
+    pub idle: Vec<NodeId>,
+}
+
 /// A node's part in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupReport {

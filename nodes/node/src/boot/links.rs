@@ -22,6 +22,10 @@ impl office::Links for Lines {
     fn send(&self, to: NodeId, parcel: Parcel) -> bool {
         self.0.get().is_some_and(|links| links.send(to, parcel))
     }
+
+    fn has_come(&self, from: NodeId) -> bool {
+        self.0.get().is_some_and(|links| links.has_come(from))
+    }
 }
 
 /// The links' way to the office. What comes before `open` waits: the office could not answer yet.

@@ -60,6 +60,8 @@ pub(super) struct Traffic {
     /// Of the last ping, microseconds; 0: none yet.
     pub round_trip_us: AtomicU64,
     pub connected: AtomicBool,
+    /// Something has come since somebody asked.
+    pub came: AtomicBool,
 }
 
 struct State {

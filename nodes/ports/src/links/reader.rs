@@ -94,6 +94,7 @@ impl Reader<'_> {
                     Ok(Ok(bytes)) => {
                         shared.counters.bytes_in.add(bytes as u64);
                         peer.traffic.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+                        peer.traffic.came.store(true, Ordering::Relaxed);
                     }
                     Ok(Err(error)) => return End::Broken(format!("reading: {error}")),
                     Err(_) => {

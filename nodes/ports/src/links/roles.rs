@@ -195,6 +195,8 @@ fn may_post(sender: NodeId, roles: Roles, mail: &Envelope) -> bool {
         Letter::Beat(beat) => beat.node == sender,
         Letter::Grant(grant) => director && grant.director == sender,
         Letter::Silences(silences) => director && silences.director == sender,
+        Letter::Hearing(hearing) => hearing.node == sender,
+        Letter::Divides(divides) => director && divides.director == sender,
         Letter::Table(_) | Letter::Raft(_) => director && matches!(mail.from, Address::Director(_)),
 
         // Between a room and a port of one node; never on a link.

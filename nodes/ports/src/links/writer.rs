@@ -17,20 +17,28 @@ use super::shared::Shared;
 
 /// Writes until the connection breaks, the task is ended, or goodbye was said.
 pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>, mut write: WriteHalf<TlsStream<TcpStream>>) {
-    let mut ticks = interval(Duration::from_millis(u64::from(shared.settings.ping_ms)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let ticks = |ms: u32| {
+        let mut ticks = interval(Duration::from_millis(u64::from(ms)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    };
+    let (mut pings, mut breaths) = (ticks(shared.settings.ping_ms), ticks(shared.settings.keep_alive_ms));
     let mut out = Vec::new();
+    // Nothing was written since the last breath.
+    let mut is_quiet = false;
     loop {
-        let mut is_tick = tokio::select! {
-            _ = ticks.tick() => true,
-            () = peer.wake.notified() => false,
+        let (mut is_ping, mut is_breath) = tokio::select! {
+            _ = pings.tick() => (true, false),
+            _ = breaths.tick() => (false, std::mem::replace(&mut is_quiet, true)),
+            () = peer.wake.notified() => (false, false),
         };
         loop {
             out.clear();
-            let is_last = fill(&peer, &shared, &mut out, std::mem::take(&mut is_tick));
+            let is_last = fill(&peer, &shared, &mut out, std::mem::take(&mut is_ping), std::mem::take(&mut is_breath));
             if out.is_empty() {
                 break;
             }
+            is_quiet = false;
             let written = async {
                 write.write_all(&out).await?;
                 write.flush().await
@@ -53,9 +61,9 @@ pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>, mut write: WriteHa
 }
 
 /// Puts together the next write; `true` when it ends with a goodbye.
-fn fill(peer: &Peer, shared: &Shared, out: &mut Vec<u8>, is_tick: bool) -> bool {
+fn fill(peer: &Peer, shared: &Shared, out: &mut Vec<u8>, is_ping: bool, is_breath: bool) -> bool {
     let mut desk = peer.desk();
-    if is_tick {
+    if is_ping {
         put_ping(out, shared.micros());
     }
     if let Some(number) = desk.pong.take() {
@@ -63,7 +71,7 @@ fn fill(peer: &Peer, shared: &Shared, out: &mut Vec<u8>, is_tick: bool) -> bool 
     }
     peer.commands().take(out);
     desk.out.take(out, WRITE_BYTES);
-    if desk.told != desk.incoming.received {
+    if desk.told != desk.incoming.received || is_breath && out.is_empty() {
         desk.told = desk.incoming.received;
         put_ack(out, desk.told);
     }

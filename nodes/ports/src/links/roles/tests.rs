@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use fabric::letters::cluster::{Beat, Grant, Order, Silences};
+use fabric::letters::cluster::{Beat, Divides, Grant, Hearing, Order, Silences};
 use fabric::letters::control::{Control, ControlAnswer};
 use fabric::letters::subscriber::Account;
 use fabric::{Epoch, Fault, GroupId, Instant, Key, Table};
@@ -62,6 +62,9 @@ fn letters_by_role() {
     };
     let grant = |director| Letter::Grant(Box::new(Grant { director, boot: 1, sent: Instant(0), granted: true }));
     let silences = |director| Letter::Silences(Box::new(Silences { director, ..Silences::default() }));
+    let hearing =
+        |node| Letter::Hearing(Box::new(Hearing { node, boot: 1, sent: Instant(0), deaf: vec![], rests: None }));
+    let divides = |director| Letter::Divides(Box::new(Divides { director, ..Divides::default() }));
     let order = || Letter::Order(Box::new(Order::MakeStandby { node: ME, group: None }));
     let table = || Letter::Table(Arc::new(Table::default()));
     let all = Roles::all().to_string();
@@ -70,6 +73,10 @@ fn letters_by_role() {
     for (from, letter, expected) in [
         // Everybody.
         (office, beat(ME), all.as_str()),
+        (office, hearing(ME), &all),
+        (office, hearing(other), ""),
+        (director, divides(ME), voters),
+        (director, divides(other), ""),
         (control, Letter::Describe, &all),
         (control, Letter::Control(Box::new(Control::Bans)), &all),
         (control, order(), &all),
