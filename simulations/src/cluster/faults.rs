@@ -52,6 +52,8 @@ pub(super) struct Applied {
     cuts: Vec<(usize, usize)>,
     clogs: Vec<(usize, usize)>,
     sites: Vec<usize>,
+    /// Nodes that a cut may cost what they hold.
+    hurt: Vec<usize>,
     /// A flapping link is cut at this moment.
     is_cut: bool,
     roll: Option<Roll>,
@@ -304,9 +306,14 @@ impl ClusterLab {
         if strike.from.is_none() {
             self.menu.lonely.extend(nodes);
         }
-        for node in nodes {
-            self.watch.hurt.insert(*node, self.now);
-            self.watch_calls(*node);
+        // Between two sides either may have to go.
+        applied.hurt = match strike.from {
+            Some(_) => nodes.iter().chain(&others).copied().collect(),
+            None => nodes.to_vec(),
+        };
+        for node in applied.hurt.clone() {
+            self.watch.hurt.insert(node, self.now);
+            self.watch_calls(node);
         }
         (!applied.cuts.is_empty(), format!("{} directions", applied.cuts.len()))
     }
@@ -368,6 +375,8 @@ impl ClusterLab {
                 }
                 for node in &applied.nodes {
                     self.menu.lonely.remove(node);
+                }
+                for node in &applied.hurt {
                     self.watch.hurt.remove(node);
                 }
             }

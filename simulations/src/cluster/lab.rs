@@ -1,6 +1,7 @@
 //! The carrier on one heap of events: nodes, links, ports, phones, faults and judges.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fabric::{Address, Envelope, Home, Letter, NodeId, Now, Parcel};
 use office::Office;
@@ -182,19 +183,54 @@ impl ClusterLab {
             Event::Dial(device, boots) => self.dial_stream(device, boots),
             Event::StreamLost(device, stream) => self.stream_lost(device, stream),
             Event::KeepAlive(device) => self.keep_alive(device),
-            Event::Strike(number) => self.strike(number),
-            Event::Torn(number, node, boot) => self.torn(number, node, boot),
-            Event::Repair(number) => self.repair(number),
-            Event::Rhythm(number, beat) => self.rhythm(number, beat),
-            Event::Start(node) => self.restart(node),
+            Event::Strike(number) => {
+                self.strike(number);
+                self.listen_all();
+            }
+            Event::Torn(number, node, boot) => {
+                self.torn(number, node, boot);
+                self.listen_all();
+            }
+            Event::Repair(number) => {
+                self.repair(number);
+                self.listen_all();
+            }
+            Event::Rhythm(number, beat) => {
+                self.rhythm(number, beat);
+                self.listen_all();
+            }
+            Event::Start(node) => {
+                self.restart(node);
+                self.listen_all();
+            }
             Event::Probe(number) => self.probe(number),
             Event::Replay(number) => self.replay(number),
             Event::Sample => self.sample(),
             Event::Speak => self.speak(),
             Event::Flood(number, step) => self.flood(number, step),
             Event::Bans => self.look_at_bans(),
-            Event::Heal => self.heal(),
+            Event::Heal => {
+                self.heal();
+                self.listen_all();
+            }
             Event::Calm => self.calm(),
+        }
+    }
+
+    /// Who hears whom may have changed: links carry something all the time.
+    fn listen_all(&self) {
+        for one in 0..self.nodes.len() {
+            (one + 1..self.nodes.len()).for_each(|other| self.listen(one, other));
+        }
+    }
+
+    fn listen(&self, one: usize, other: usize) {
+        for (from, to) in [(one, other), (other, one)] {
+            let speaks = self.nodes[from].host.is_some() && !self.nodes[from].paused;
+            let hears = speaks && self.net.flows(from, to);
+            if let Some(host) = &self.nodes[to].host {
+                host.tray.hears[usize::from(self.id(from).0)].store(hears, Ordering::Relaxed);
+            }
         }
     }
 
@@ -338,6 +374,7 @@ impl ClusterLab {
             return self.heap.push(self.now + wait, Event::Connect(one, other));
         }
         self.net.begin(one, other);
+        self.listen(one, other);
         let ids = (self.scene.nodes[one].id, self.scene.nodes[other].id);
         self.visit(one, |host, now, doings| host.on_link(ids.1, true, now, doings));
         self.visit(other, |host, now, doings| host.on_link(ids.0, true, now, doings));
@@ -350,6 +387,7 @@ impl ClusterLab {
         }
         self.net.end(one, other);
         self.link_broke(one, other);
+        self.listen(one, other);
         for (here, there) in [(one, other), (other, one)] {
             let node = &mut self.nodes[here];
             if node.paused {

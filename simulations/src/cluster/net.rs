@@ -88,6 +88,12 @@ impl Net {
         self.lanes[from * self.nodes + to].cuts > 0
     }
 
+    /// Whether what is sent arrives.
+    pub fn flows(&self, from: usize, to: usize) -> bool {
+        let lane = &self.lanes[from * self.nodes + to];
+        self.is_up(from, to) && lane.cuts == 0 && lane.clogs == 0
+    }
+
     /// A session begins.
     pub fn begin(&mut self, one: usize, other: usize) {
         let pair = self.pair(one, other);

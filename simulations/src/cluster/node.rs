@@ -82,12 +82,14 @@ pub struct Tray {
     parcels: Mutex<Vec<(NodeId, Parcel)>>,
     /// Whether there is a session with the node of this number.
     pub up: Vec<AtomicBool>,
+    /// Whether anything comes from the node of this number.
+    pub hears: Vec<AtomicBool>,
 }
 
 impl Tray {
     pub fn new(nodes: usize) -> Tray {
-        let up = (0..=nodes).map(|_| AtomicBool::new(false)).collect();
-        Tray { local: Mutex::default(), parcels: Mutex::default(), up }
+        let flags = || (0..=nodes).map(|_| AtomicBool::new(false)).collect();
+        Tray { local: Mutex::default(), parcels: Mutex::default(), up: flags(), hears: flags() }
     }
 
     pub fn take_parcels(&self) -> Vec<(NodeId, Parcel)> {
@@ -106,6 +108,10 @@ impl Links for Tray {
             self.parcels.lock().unwrap_or_else(PoisonError::into_inner).push((to, parcel));
         }
         up
+    }
+
+    fn has_come(&self, from: NodeId) -> bool {
+        self.hears.get(usize::from(from.0)).is_some_and(|hears| hears.load(Relaxed))
     }
 }
 

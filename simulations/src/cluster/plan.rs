@@ -155,6 +155,7 @@ macro_rules! supplied {
 supplied!(
     "quiet-day",
     "chassis-loss",
+    "cut-cable",
     "country-cut-off",
     "rolling-upgrade",
     "split-brain",
