@@ -16,9 +16,6 @@ class Fault:
     """What was done, for the judge."""
 
     def __init__(self, name, sites_lost=(), moves_pairs=True, several=False):
-        # A balancer that does not reach the active proxy of a call holds its requests for two seconds; there is no way round
-        # by a third node. What is begun across the cut fails.
-        self.divides = False
         self.several = several  # one after the other, within this one
         self.name, self.sites_lost, self.moves_pairs = name, tuple(sites_lost), moves_pairs
         self.begun = self.healed = self.whole = None
@@ -115,23 +112,32 @@ class Menu:
         """One chassis no longer hears the other, which hears it."""
         deaf = self.side(turn)
         silent = 3 - deaf
-        fault = Fault(f"{'AB'[deaf - 1]} deaf for {'AB'[silent - 1]}", moves_pairs=False)
-        fault.divides = True
+        fault = Fault(f"{'AB'[deaf - 1]} deaf for {'AB'[silent - 1]}")
         fault.begun = time.time()
         self.net.cut(deaf, silent)
-        time.sleep(5)
-        self.net.heal()
-        return fault
+        return self.decided_for_one_side(fault)
 
     def do_cut_two_way(self, turn):
         """The chassis do not hear each other; the witness hears both."""
-        fault = Fault("A and B cut apart", moves_pairs=False)
-        fault.divides = True
+        fault = Fault("A and B cut apart")
         fault.begun = time.time()
         self.net.cut(1, 2)
         self.net.cut(2, 1)
+        return self.decided_for_one_side(fault)
+
+    def decided_for_one_side(self, fault):
+        """Lets a cut last, and notes which side was shut out: everything has to stand on the other one."""
         time.sleep(5)
+        cluster = self.plant.cluster()
         self.net.heal()
+        chassis = {node.number: node.chassis for node in self.plant.nodes.values()}
+        holders = {row["active"] for row in cluster["groups"]} | {row["holder"] for row in cluster["sites"]}
+        sides = {chassis[number] for number in holders}
+        if len(sides) != 1:
+            fault.inert = f"nodes {sorted(holders)} hold something: nothing was decided for one side"
+        fault.sites_lost = tuple(side - 1 for side in (1, 2) if side not in sides)
+        if not any("shut out" in warning for warning in cluster["warnings"]):
+            fault.inert = fault.inert or f"nobody is told of it: {cluster['warnings']}"
         return fault
 
     def do_isolate(self, turn):

@@ -27,10 +27,9 @@ class Verdict:
     def __init__(self):
         self.rows, self.problems, self.notes, self.takeovers = [], [], [], []
         self.promises = []  # what was promised, what was allowed, what was found
-        self.limits = []  # what is promised and known not to hold yet
 
-    def blame(self, text, known=False):
-        (self.limits if known else self.problems).append(text)
+    def blame(self, text):
+        self.problems.append(text)
 
     @property
     def good(self):
@@ -103,9 +102,7 @@ def judge(load, faults, found):
     if found.relays_left:
         whose = {id_.partition("-")[0]: copies[0] for id_, copies in found.cdrs.items()}
         told = [(node, id_, whose.get(id_.partition("-")[0], {}).get("call_id", "?")) for node, id_ in found.relays_left]
-        # An offer that was asked for across a cut may have opened a session of which nobody heard.
-        unheard = any(fault.divides for fault in faults) and all(call_id == "?" for _, _, call_id in told)
-        verdict.blame(f"{len(found.relays_left)} rtpengine sessions left: {told[:6]}", unheard)
+        verdict.blame(f"{len(found.relays_left)} rtpengine sessions left: {told[:6]}")
     began = {user for _, user, wrong in registrations if not wrong}
     wanted = {user for user in found.registered["wanted"] if user[0] != "r" or user in began}
     missing = sorted(wanted - set(found.registered["found"]))
@@ -181,19 +178,19 @@ def row(verdict, fault, after, calls, registrations, probes, balancers):
     for column, what in (("held", "held calls"), ("ringing", "ringing calls"), ("tried", "attempts")):
         if counts[f"{column}_bad"]:
             own = [call for state, call in bad_calls if {"held": "held", "ending": "held", "ringing": "ringing"}.get(state, "tried") == column]
-            verdict.blame(f"{fault.name}: {counts[f'{column}_bad']} {what} failed: {reasons(own)}", fault.divides and column == "tried")
+            verdict.blame(f"{fault.name}: {counts[f'{column}_bad']} {what} failed: {reasons(own)}")
     mine = [entry for entry in registrations if at <= entry[0] < after]
     lost = [entry for entry in mine if entry[2]]
     counts["registrations"], counts["registrations_bad"] = len(mine), len(lost)
     if lost:
-        verdict.blame(f"{fault.name}: {len(lost)} registrations failed: {lost[:3]}", fault.divides)
+        verdict.blame(f"{fault.name}: {len(lost)} registrations failed: {lost[:3]}")
     surviving = [address for site, address in enumerate(balancers) if site not in fault.sites_lost or fault.several]
     through = [probe for probe in probes if probe[1] in surviving]
     seconds, unanswered = longest(probes, at, fault.whole) if fault.several else takeover(through, at, after)
     counts["takeover_ms"], counts["probes_lost"] = seconds * 1000, unanswered
     refused = [status for sent, _, took, status in through if at <= sent < after and took is not None and status != "407"]
     if refused:
-        verdict.blame(f"{fault.name}: probes were answered {sorted(set(refused))}, {len(refused)} times", fault.divides)
+        verdict.blame(f"{fault.name}: probes were answered {sorted(set(refused))}, {len(refused)} times")
     if fault.moves_pairs:
         verdict.takeovers.append(seconds)
     lost_sites = [probe for probe in probes if probe[1] not in surviving and not fault.several]
