@@ -5,6 +5,8 @@
 
 pub mod previous;
 
+use postcard::ser_flavors::Flavor;
+
 use crate::{Envelope, Parcel};
 
 /// Version written by this build.
@@ -45,7 +47,10 @@ impl std::error::Error for CodecError {}
 
 /// Encodes an envelope.
 pub fn encode(envelope: &Envelope) -> Vec<u8> {
-    postcard::to_extend(envelope, vec![VERSION]).expect("no letter has an unserialisable part")
+    let mut bytes = Vec::with_capacity(ROOM_BYTES);
+    bytes.push(VERSION);
+    write(envelope, &mut bytes);
+    bytes
 }
 
 /// Decodes an envelope; errors when it is too large, of another version or malformed.
@@ -64,7 +69,15 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, CodecError> {
 
 /// Encodes a parcel: what crosses the data lane of a link.
 pub fn encode_parcel(parcel: &Parcel) -> Vec<u8> {
-    postcard::to_extend(parcel, vec![VERSION]).expect("no parcel has an unserialisable part")
+    let mut bytes = Vec::with_capacity(ROOM_BYTES);
+    append_parcel(parcel, &mut bytes);
+    bytes
+}
+
+/// The same, behind what `bytes` holds already.
+pub fn append_parcel(parcel: &Parcel, bytes: &mut Vec<u8>) {
+    bytes.push(VERSION);
+    write(parcel, bytes);
 }
 
 /// Decodes a parcel; errors as `decode`.
@@ -83,13 +96,50 @@ pub fn decode_parcel(bytes: &[u8]) -> Result<Parcel, CodecError> {
 
 /// Encodes one part of a machine's state (`Machine::save`).
 pub fn encode_part<T: serde::Serialize>(value: &T) -> bytes::Bytes {
-    postcard::to_allocvec(value).expect("no state has an unserialisable part").into()
+    let mut bytes = Vec::with_capacity(ROOM_BYTES);
+    write(value, &mut bytes);
+    // It is kept for long: no longer than it must be.
+    bytes::Bytes::copy_from_slice(&bytes)
+}
+
+/// Encodes one part into the room of another, for what is read and forgotten.
+pub fn append_part<T: serde::Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    write(value, bytes);
 }
 
 /// Decodes one part of a machine's state; `None` when it is of another make.
 pub fn decode_part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     postcard::from_bytes(bytes).ok()
 }
+
+fn write<T: serde::Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    postcard::serialize_with_flavor(value, Behind(bytes))
+        .expect("no letter, parcel or state has an unserialisable part");
+}
+
+/// Writes behind the bytes that are there; postcard's own flavours begin with an empty vector, which grows many times.
+struct Behind<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Behind<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// Room that a vector begins with, bytes: most letters, and the state of a call, fit.
+const ROOM_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests;

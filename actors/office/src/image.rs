@@ -115,6 +115,8 @@ pub(crate) struct Images {
     all: FixedMap<Address, Image>,
     /// Wrapping sum of a hash of every part: equal sums mean equal images (I4).
     sum: u64,
+    /// Room for the bytes of an address.
+    name: Vec<u8>,
 }
 
 impl Images {
@@ -139,12 +141,17 @@ impl Images {
     pub fn put(&mut self, address: Address, parts: &[Part]) {
         let image = self.all.entry(address).or_default();
         let mut change = 0u64;
+        if !parts.is_empty() {
+            self.name.clear();
+            codec::append_part(&address, &mut self.name);
+        }
+        let whose = crc32c(&self.name);
         for part in parts {
             if let Some(before) = image.value(&part.name) {
-                change = change.wrapping_sub(weigh(address, &part.name, before));
+                change = change.wrapping_sub(weigh(whose, &part.name, before));
             }
             if let Some(value) = &part.value {
-                change = change.wrapping_add(weigh(address, &part.name, value));
+                change = change.wrapping_add(weigh(whose, &part.name, value));
             }
             image.put(part);
         }
@@ -179,8 +186,8 @@ impl Images {
     }
 }
 
-/// What a part adds to the sum; made to notice mistakes, not malice.
-fn weigh(address: Address, name: &str, value: &[u8]) -> u64 {
-    let whose = crc32c_append(crc32c(&codec::encode_part(&address)), name.as_bytes());
+/// What a part adds to the sum, below the sum of its machine's address; made to notice mistakes, not malice.
+fn weigh(address: u32, name: &str, value: &[u8]) -> u64 {
+    let whose = crc32c_append(address, name.as_bytes());
     u64::from(whose) << 32 | u64::from(crc32c_append(whose, value))
 }
