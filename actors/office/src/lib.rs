@@ -14,7 +14,8 @@
 //! anybody outside its group of slots leave when the standby has acknowledged the record, or after
 //! `Settings::unprotected_ms`, counted (R1, R6). Letters within the group go at once: the stream of records is ordered,
 //! so an effect of theirs cannot leave before their own cause is on the standby. Steps without consequences are recorded
-//! `Settings::defer_ms` later.
+//! `Settings::defer_ms` later at most, those of all machines together; what time alone does, and tells nobody, not at all:
+//! it happens again to whoever restores the machine.
 //!
 //! **Take-over.** The next owner restores machines from their images, on demand and in the background, and posts again
 //! what the last owner may not have got through: open questions, and effects that were not released. Every question is

@@ -152,9 +152,13 @@ impl Machine for Lodger {
         if self.machine.deadline().is_some_and(|due| due <= shifted.instant) {
             let mark = out.mail().len();
             self.machine.wake(shifted, out);
-            self.close(mark, 0, None, now, out);
+            // What time alone has changed, and nobody was told of, happens again to whoever restores the machine: it
+            // needs no record of its own.
+            if out.mail().len() > mark || self.machine.is_idle() || !self.again.is_empty() {
+                self.close(mark, 0, None, now, out);
+            }
         }
-        if self.stir.as_ref().is_some_and(|stir| stir.since + self.office.defer() <= now.instant) {
+        if self.stir.as_ref().is_some_and(|stir| self.office.record_due(stir.since) <= now.instant) {
             self.record(false, Vec::new(), now, out);
         }
     }
@@ -164,7 +168,7 @@ impl Machine for Lodger {
             return None;
         }
         let own = self.machine.deadline().map(|due| shift(due, -self.offset));
-        let record = self.stir.as_ref().map(|stir| stir.since + self.office.defer());
+        let record = self.stir.as_ref().map(|stir| self.office.record_due(stir.since));
         own.into_iter().chain(record).min()
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use fabric::{
     Address, Envelope, Epoch, Founder, GroupId, Home, Instant, NodeId, Now, Parcel, Part, Post, SLOTS, Table, Thread,
@@ -12,7 +11,7 @@ use crate::backup::Backup;
 use crate::ears::Ears;
 use crate::founding::Founding;
 use crate::lease::Lease;
-use crate::mail::Outgoing;
+use crate::mail::{self, Outgoing};
 use crate::primary::{Primary, Step};
 use crate::settings::Settings;
 use crate::status::Counts;
@@ -26,6 +25,11 @@ pub trait Links: Send + Sync {
     /// Whether anything at all has come from a node since this was asked last; links carry something at least every
     /// `keep_alive_ms`.
     fn has_come(&self, from: NodeId) -> bool;
+
+    /// The same, of a parcel that the office needs again.
+    fn lend(&self, to: NodeId, parcel: &Parcel) -> bool {
+        self.send(to, parcel.clone())
+    }
 }
 
 /// Stands between the rooms of a node and the other nodes.
@@ -64,6 +68,10 @@ pub(crate) struct Inner {
     pub(crate) counts: Counts,
     /// Letters for this node, delivered when the lock is free.
     pub(crate) local: Vec<Envelope>,
+    /// Acknowledgements that are due when everything that came together is dealt with: who gets them, and up to which number.
+    pub(crate) acks: BTreeMap<(GroupId, NodeId), (Epoch, u64)>,
+    /// The same of receipts.
+    pub(crate) receipts: BTreeMap<NodeId, Vec<u64>>,
 }
 
 /// This node's part in a group.
@@ -113,6 +121,8 @@ impl Office {
             leaving: false,
             counts: Counts::default(),
             local: Vec::new(),
+            acks: BTreeMap::new(),
+            receipts: BTreeMap::new(),
         };
         let (home, local, inner) = (*home, OnceLock::new(), Mutex::new(inner));
         Arc::new(Office { home, settings, directors, boot, roles, links, local, inner })
@@ -140,15 +150,26 @@ impl Office {
     /// Nobody here could take this letter: nothing will come of it, and its sender need not keep it.
     pub fn refused(&self, mail: &Envelope) {
         if mail.receipt != 0 {
-            let inner = self.lock();
-            self.give_receipts(&inner, &[mail.receipt]);
+            let mut inner = self.lock();
+            inner.give_receipts(&[mail.receipt]);
+            self.leave_lock(inner);
         }
     }
 
     /// A parcel has come over a link; the sender may send such parcels.
     pub fn receive(&self, from: NodeId, parcel: Parcel, now: Now) {
+        self.receive_all(from, &mut vec![parcel], now);
+    }
+
+    /// Parcels have come together: records among them are acknowledged at once.
+    pub fn receive_all(&self, from: NodeId, parcels: &mut Vec<Parcel>, now: Now) {
         let mut inner = self.lock();
-        self.on_parcel(&mut inner, from, parcel, now.instant);
+        for parcel in parcels.drain(..) {
+            self.on_parcel(&mut inner, from, parcel, now.instant);
+        }
+        for ((group, to), (epoch, number)) in std::mem::take(&mut inner.acks) {
+            self.links.send(to, Parcel::Ack { group, epoch, number });
+        }
         self.leave_lock(inner);
     }
 
@@ -212,8 +233,14 @@ impl Office {
 
     // For lodgers and their founder.
 
-    pub(crate) fn defer(&self) -> Duration {
-        self.settings.defer()
+    /// When a step without consequences is recorded: all machines of a node at the same moments, so that they share a
+    /// wake-up and a write.
+    pub(crate) fn record_due(&self, since: Instant) -> Instant {
+        let defer_us = u64::from(self.settings.defer_ms) * 1_000;
+        match defer_us {
+            0 => since,
+            _ => Instant((since.0 / defer_us + 1).saturating_mul(defer_us)),
+        }
     }
 
     pub(crate) fn count(&self, what: impl FnOnce(&mut Counts)) {
@@ -296,9 +323,9 @@ impl Office {
             return None;
         }
         step.answered.extend(primary.given_up(step.address, waits));
-        let released = primary.step(step, now.instant, may_act, &mut |to, parcel| self.links.send(to, parcel));
+        let released = primary.step(step, now.instant, may_act, &mut |to, parcel| self.links.lend(to, parcel));
         inner.counts.records_out += 1;
-        self.give_receipts(&inner, &released.receipts);
+        inner.give_receipts(&released.receipts);
         leaving.extend(released.effects);
         self.leave_lock(inner);
         Some(leaving)
@@ -310,8 +337,11 @@ impl Office {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frees the lock and delivers what has come up for this node.
+    /// Gives receipts, frees the lock and delivers what has come up for this node.
     pub(crate) fn leave_lock(&self, mut inner: MutexGuard<'_, Inner>) {
+        for (node, receipts) in std::mem::take(&mut inner.receipts) {
+            self.links.send(node, Parcel::Receipt(receipts));
+        }
         let mail = std::mem::take(&mut inner.local);
         drop(inner);
         if let Some(post) = self.local.get() {
@@ -334,6 +364,16 @@ impl Office {
 }
 
 impl Inner {
+    /// The effects of letters are on two chassis: their senders need not keep them.
+    pub(crate) fn give_receipts(&mut self, sealed: &[u64]) {
+        for sealed in sealed {
+            let (node, receipt) = mail::open(*sealed);
+            if receipt != 0 {
+                self.receipts.entry(node).or_default().push(receipt);
+            }
+        }
+    }
+
     pub(crate) fn group_of(&self, address: Address) -> Option<GroupId> {
         self.slots[usize::from(address.slot()?)]
     }

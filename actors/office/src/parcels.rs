@@ -61,7 +61,7 @@ impl Office {
                 inner.counts.records_in += 1;
                 match taken {
                     Taken::Quiet => {}
-                    Taken::Ack(number) => drop(self.links.send(from, Parcel::Ack { group, epoch, number })),
+                    Taken::Ack(number) => drop(inner.acks.insert((group, from), (epoch, number))),
                     Taken::Gap => drop(self.links.send(from, Parcel::Again { group, epoch })),
                 }
             }

@@ -1,7 +1,5 @@
 //! Where letters go: to a room here, to the owner of a slot, to whoever holds a site; and what is kept until it got there.
 
-use std::collections::BTreeMap;
-
 use fabric::{Address, Envelope, Fault, Instant, Letter, NodeId, Parcel, Table, Thread};
 
 use crate::mail;
@@ -74,7 +72,7 @@ impl Office {
             if mail.epoch < *fence && !fabric::mutant!(EpochUnchecked) {
                 inner.counts.stale_letters += 1;
                 // Its sender has been replaced; it need not keep what it sent.
-                self.give_receipts(inner, &[mail::seal(from, receipt)]);
+                inner.give_receipts(&[mail::seal(from, receipt)]);
                 return;
             }
             *fence = mail.epoch;
@@ -93,7 +91,7 @@ impl Office {
         if self.target(&inner.table, &mail) != Some(self.home.node) {
             return;
         }
-        self.give_receipts(inner, &[mail.receipt]);
+        inner.give_receipts(&[mail.receipt]);
         mail.receipt = 0;
         match mail.to {
             Address::Office(_) => self.on_letter(inner, mail, now),
@@ -185,23 +183,10 @@ impl Office {
 
     /// Sends what may leave.
     pub(crate) fn let_go(&self, inner: &mut Inner, released: Released, now: Instant) {
-        self.give_receipts(inner, &released.receipts);
+        inner.give_receipts(&released.receipts);
         for mail in released.effects {
             let here = self.direct(inner, mail, now);
             inner.local.extend(here);
-        }
-    }
-
-    pub(crate) fn give_receipts(&self, _inner: &Inner, sealed: &[u64]) {
-        let mut by_node: BTreeMap<NodeId, Vec<u64>> = BTreeMap::new();
-        for sealed in sealed {
-            let (node, receipt) = mail::open(*sealed);
-            if receipt != 0 {
-                by_node.entry(node).or_default().push(receipt);
-            }
-        }
-        for (node, receipts) in by_node {
-            self.links.send(node, Parcel::Receipt(receipts));
         }
     }
 }

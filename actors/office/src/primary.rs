@@ -91,6 +91,9 @@ pub(crate) struct Released {
 /// Somebody to send a parcel to; `false` when it could not be taken.
 pub(crate) type Send<'a> = &'a mut dyn FnMut(NodeId, Parcel) -> bool;
 
+/// The same, of a parcel that several get.
+pub(crate) type Lend<'a> = &'a mut dyn FnMut(NodeId, &Parcel) -> bool;
+
 impl Primary {
     pub fn new(group: GroupId, epoch: Epoch, images: Images) -> Primary {
         let mut dormant = images.addresses();
@@ -232,8 +235,8 @@ impl Primary {
     }
 
     /// Takes a step: records it, and holds its effects while a follower is to have it first.
-    pub fn step(&mut self, step: Step, now: Instant, may_act: bool, send: Send<'_>) -> Released {
-        let Step { address, axis, mut parts, mut gone, asked, answered, effects, left, receipts } = step;
+    pub fn step(&mut self, step: Step, now: Instant, may_act: bool, send: Lend<'_>) -> Released {
+        let Step { address, axis, mut parts, mut gone, asked, answered, mut effects, left, receipts } = step;
         if parts.iter().any(|part| part.value.as_ref().is_some_and(|value| value.len() > PART_BYTES_MAX)) {
             // One machine that has been fed too much goes without a replica; it must not break the link for all others.
             warn!(kind = address.kind(), "state too large for a replica");
@@ -259,8 +262,11 @@ impl Primary {
             image.note(&asked, &answered);
         }
         // What changes nothing needs no record of its own: its effects wait for what came before.
+        let is_held = !effects.is_empty() || !left.is_empty() || !receipts.is_empty();
         if changed || !effects.is_empty() || !left.is_empty() {
-            let reposted: Vec<Envelope> = effects.iter().chain(&left).cloned().collect();
+            // The next owner posts both again; of one list, what stands behind the effects was only lent to it.
+            let own = effects.len();
+            effects.extend(left);
             let (mut asked, mut answered) = (Some(asked), Some(answered));
             let mut pieces = patch::pieces(folded, &patches).into_iter().peekable();
             // What a step changes is in force with its last piece.
@@ -270,7 +276,7 @@ impl Primary {
                     continue;
                 }
                 let last = pieces.peek().is_none();
-                let record = Record {
+                let mut parcel = Parcel::Record(Box::new(Record {
                     group: self.group,
                     epoch: self.epoch,
                     number: self.number,
@@ -281,19 +287,26 @@ impl Primary {
                     gone: gone && last,
                     asked: asked.take_if(|_| last).unwrap_or_default(),
                     answered: answered.take_if(|_| last).unwrap_or_default(),
-                    effects: if last { reposted.clone() } else { Vec::new() },
+                    effects: if last { std::mem::take(&mut effects) } else { Vec::new() },
                     released: self.released,
-                };
-                self.send_record(record, send);
+                }));
+                self.send_record(&parcel, send);
+                if let Parcel::Record(record) = &mut parcel
+                    && last
+                {
+                    effects = std::mem::take(&mut record.effects);
+                }
             }
+            effects.truncate(own);
         }
-        if !effects.is_empty() || !left.is_empty() || !receipts.is_empty() {
+        if is_held {
             self.held.push_back(Held { number: self.number, since: now, effects, receipts });
         }
         self.release(may_act)
     }
 
-    fn send_record(&mut self, record: Record, send: Send<'_>) {
+    fn send_record(&mut self, parcel: &Parcel, send: Lend<'_>) {
+        let Parcel::Record(record) = parcel else { return };
         self.told = self.released;
         for follower in &mut self.followers {
             match &follower.state {
@@ -302,7 +315,7 @@ impl Primary {
                 Filling::Left { open, .. } if open.contains(&record.address) => continue,
                 Filling::Left { .. } | Filling::Done => {}
             }
-            if !send(follower.node, Parcel::Record(Box::new(record.clone()))) {
+            if !send(follower.node, parcel) {
                 follower.state = Filling::Away;
             }
         }

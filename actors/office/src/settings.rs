@@ -20,7 +20,7 @@ pub struct Settings {
     pub mail_max: usize,
     /// Without an acknowledgement for this long effects leave unprotected, milliseconds; default 450 (rule R1).
     pub unprotected_ms: u32,
-    /// A step without consequences is recorded this much later, milliseconds; default 20.
+    /// A step without consequences is recorded this much later at most, milliseconds; default 20. Zero: at the next wake-up.
     pub defer_ms: u32,
     /// Bytes of images that are sent to a node that is filled, a round of `round_ms`; default 262144.
     pub fill_bytes_max: usize,
@@ -72,10 +72,6 @@ impl Settings {
 
     pub(crate) fn unprotected(&self) -> Duration {
         millis(self.unprotected_ms)
-    }
-
-    pub(crate) fn defer(&self) -> Duration {
-        millis(self.defer_ms)
     }
 
     pub(crate) fn round(&self) -> Duration {

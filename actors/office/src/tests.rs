@@ -1,5 +1,6 @@
 //! Two or three offices with a machine that counts, links that a test can cut, and tables that a test decides.
 
+mod cost;
 mod cuts;
 mod handover;
 mod lost;
@@ -31,7 +32,7 @@ impl Machine for Tally {
             Letter::Locate(what) => {
                 self.seen.push(what.to_string());
                 match &**what {
-                    "alarm" => self.due = Some(now.instant + Duration::from_secs(10)),
+                    "alarm" | "doze" => self.due = Some(now.instant + Duration::from_secs(10)),
                     "ask" => out.ask(Address::Store(self.node), Thread(7), Letter::LoadBindings(0, 1)),
                     "quiet" => {}
                     _ => out.answer(&mail, Letter::Kept),
@@ -48,6 +49,9 @@ impl Machine for Tally {
     fn wake(&mut self, now: Now, out: &mut Outbox) {
         if self.due.is_some_and(|due| due <= now.instant) {
             self.due = None;
+            if self.seen.last().is_some_and(|last| last == "doze") {
+                return self.seen.push("woke".to_owned());
+            }
             out.post(PHONE, Letter::Locate("alarm".into()));
         }
     }

@@ -76,10 +76,17 @@ impl Exchange {
 
     /// A parcel for the office has come from another node.
     pub fn receive(&self, from: NodeId, parcel: Parcel) {
-        let Some(desk) = &self.inner.office else { return };
+        self.receive_all(from, &mut vec![parcel]);
+    }
+
+    /// Parcels that have come together; what they ask for is answered together.
+    pub fn receive_all(&self, from: NodeId, parcels: &mut Vec<Parcel>) {
+        let Some(desk) = &self.inner.office else { return parcels.clear() };
+        let is_table =
+            |parcel: &Parcel| matches!(parcel, Parcel::Mail { mail, .. } if matches!(mail.letter, Letter::Table(_)));
         // A table may ask for something at once.
-        let stirs = matches!(&parcel, Parcel::Mail { mail, .. } if matches!(mail.letter, Letter::Table(_)));
-        desk.office.receive(from, parcel, self.inner.clock.now());
+        let stirs = parcels.iter().any(is_table);
+        desk.office.receive_all(from, parcels, self.inner.clock.now());
         if stirs {
             desk.stir.notify_one();
         }
