@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let two = node(&directory, &authority, 2, 1, "127.0.0.1:9".parse()?, count.clone()).await?;
     let to = two.address().ok_or("no address")?;
     let one = node(&directory, &authority, 1, 2, to, Arc::new(Count::default())).await?;
-    while !one.send(NodeId(2), Parcel::Receipt(Vec::new())) {
+    while !one.send(NodeId(2), &Parcel::Receipt(Vec::new())) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let ahead = AHEAD_BYTES / (bytes as u64 + 64);
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut done = 0;
         while done < records {
             for number in done..(done + burst).min(records) {
-                while !one.send(NodeId(2), record(number, bytes)) {
+                while !one.send(NodeId(2), &record(number, bytes)) {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }

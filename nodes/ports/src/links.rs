@@ -29,18 +29,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fabric::{NodeId, Parcel, codec};
+use fabric::{NodeId, Parcel};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::error;
 
 pub use commands::{CommandError, Commands};
 
 use crate::StartError;
 use crate::counters::Snapshot;
 use directory::Directory;
-use frame::PARCEL_BYTES_MAX;
 use roles::Roles;
 use shared::Shared;
 use tls::Keyring;
@@ -132,6 +130,10 @@ pub struct Identity {
 pub trait Sink: Send + Sync {
     /// A parcel that this node may send by its roles, in order (but urgent ones), each once within a session.
     fn receive(&self, from: NodeId, parcel: Parcel);
+    /// Parcels that came together, in order: what they ask for may be answered together.
+    fn receive_all(&self, from: NodeId, parcels: &mut Vec<Parcel>) {
+        parcels.drain(..).for_each(|parcel| self.receive(from, parcel));
+    }
     /// A fresh session began, or the session ended; what it carried and did not arrive is lost.
     fn on_link(&self, node: NodeId, up: bool);
 }
@@ -198,20 +200,13 @@ impl Handle {
     /// Queues a parcel and never waits. `false`: the session is down or has just ended because its window was full;
     /// `on_link(false)` and, over a fresh one, `on_link(true)` follow. Also `false`, counted as `oversized` and without a
     /// new session: a parcel that no frame holds (1 MiB).
-    pub fn send(&self, to: NodeId, parcel: Parcel) -> bool {
-        let Some(peer) = self.peers.get(to) else { return false };
-        let bytes = codec::encode_parcel(&parcel);
-        if bytes.len() > PARCEL_BYTES_MAX {
-            self.shared.counters.oversized.one();
-            error!(node = to.0, bytes = bytes.len(), "a parcel is too large for a link");
-            return false;
-        }
-        peer.push(&bytes, parcel.is_urgent(), &self.shared.counters)
+    pub fn send(&self, to: NodeId, parcel: &Parcel) -> bool {
+        self.peers.get(to).is_some_and(|peer| peer.push(parcel, &self.shared.counters))
     }
 
     /// Whether anything has come from a node since this was asked last.
     pub fn has_come(&self, from: NodeId) -> bool {
-        self.peers.get(&from).is_some_and(|peer| peer.traffic.came.swap(false, Ordering::Relaxed))
+        self.peers.get(from).is_some_and(|peer| peer.traffic.came.swap(false, Ordering::Relaxed))
     }
 
     /// From now on runs what other nodes ask (`command`); said once, at boot.

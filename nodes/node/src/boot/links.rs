@@ -20,6 +20,10 @@ impl Lines {
 
 impl office::Links for Lines {
     fn send(&self, to: NodeId, parcel: Parcel) -> bool {
+        self.lend(to, &parcel)
+    }
+
+    fn lend(&self, to: NodeId, parcel: &Parcel) -> bool {
         self.0.get().is_some_and(|links| links.send(to, parcel))
     }
 
@@ -73,6 +77,17 @@ impl Arrivals {
 impl links::Sink for Arrivals {
     fn receive(&self, from: NodeId, parcel: Parcel) {
         self.take(Event::Parcel(from, parcel));
+    }
+
+    fn receive_all(&self, from: NodeId, parcels: &mut Vec<Parcel>) {
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *early {
+            Some(waiting) => waiting.extend(parcels.drain(..).map(|parcel| Event::Parcel(from, parcel))),
+            None => {
+                drop(early);
+                self.exchange.receive_all(from, parcels);
+            }
+        }
     }
 
     fn on_link(&self, node: NodeId, up: bool) {

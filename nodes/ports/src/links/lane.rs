@@ -3,9 +3,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
-use super::frame::{BATCH_HEAD_BYTES, SessionId, seal_batch};
+use super::frame::{BATCH_HEAD_BYTES, PARCEL_BYTES_MAX, SessionId, seal_batch};
 
 /// What goes out.
 pub(super) struct Outgoing {
@@ -16,6 +14,8 @@ pub(super) struct Outgoing {
     parcels: usize,
     bytes_max: usize,
     parcels_max: usize,
+    /// Room of batches that were acknowledged, for the next ones.
+    spare: Vec<Vec<u8>>,
 }
 
 /// Parcels with numbers without gaps.
@@ -35,7 +35,7 @@ struct Numbered {
 struct Batch {
     last: u64,
     count: u32,
-    frame: Bytes,
+    frame: Vec<u8>,
 }
 
 /// Why a parcel was not taken.
@@ -45,11 +45,21 @@ pub(super) enum Refused {
     Down,
     /// More than the window holds; the session has ended.
     Full,
+    /// So many bytes, which no frame holds; nothing else has changed.
+    TooLarge(usize),
 }
 
 impl Outgoing {
     pub fn new(bytes_max: usize, parcels_max: usize) -> Outgoing {
-        Outgoing { session: None, lanes: Default::default(), bytes: 0, parcels: 0, bytes_max, parcels_max }
+        Outgoing {
+            session: None,
+            lanes: Default::default(),
+            bytes: 0,
+            parcels: 0,
+            bytes_max,
+            parcels_max,
+            spare: Vec::new(),
+        }
     }
 
     /// Begins a session with empty lanes.
@@ -73,28 +83,40 @@ impl Outgoing {
         (self.bytes, self.parcels)
     }
 
-    /// Puts an encoded parcel in; `Ok(true)` when the writer may be asleep. A full window ends the session.
-    pub fn push(&mut self, parcel: &[u8], is_urgent: bool) -> Result<bool, Refused> {
+    /// Puts a parcel in, as `encode` appends it; `Ok(true)` when the writer may be asleep. A full window ends the session.
+    pub fn push(&mut self, is_urgent: bool, encode: impl FnOnce(&mut Vec<u8>)) -> Result<bool, Refused> {
         if self.session.is_none() {
             return Err(Refused::Down);
-        }
-        let grown = parcel.len() + 4;
-        if self.bytes + grown + BATCH_HEAD_BYTES > self.bytes_max || self.parcels >= self.parcels_max {
-            self.end();
-            return Err(Refused::Full);
         }
         let was_idle = self.is_written();
         let lane = if is_urgent { URGENT } else { ORDERED };
         let numbered = &mut self.lanes[lane];
-        if !numbered.open.is_empty() && numbered.open.len() + grown > BATCH_BYTES {
-            numbered.seal(lane);
-        }
+        let mut grown = 4;
         if numbered.open.is_empty() {
-            numbered.open.resize(BATCH_HEAD_BYTES, 0);
-            self.bytes += BATCH_HEAD_BYTES;
+            numbered.begin(self.spare.pop());
+            grown += BATCH_HEAD_BYTES;
         }
-        numbered.open.extend_from_slice(&(parcel.len() as u32).to_be_bytes());
-        numbered.open.extend_from_slice(parcel);
+        let start = numbered.open.len();
+        numbered.open.extend_from_slice(&[0; 4]);
+        encode(&mut numbered.open);
+        let length = numbered.open.len() - start - 4;
+        if length > PARCEL_BYTES_MAX {
+            numbered.open.truncate(if start == BATCH_HEAD_BYTES { 0 } else { start });
+            return Err(Refused::TooLarge(length));
+        }
+        numbered.open[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
+        if start > BATCH_HEAD_BYTES && numbered.open.len() > BATCH_BYTES {
+            let parcel = numbered.open.split_off(start);
+            numbered.seal(lane);
+            numbered.begin(self.spare.pop());
+            numbered.open.extend_from_slice(&parcel);
+            grown += BATCH_HEAD_BYTES;
+        }
+        grown += length;
+        if self.bytes + grown > self.bytes_max || self.parcels >= self.parcels_max {
+            self.end();
+            return Err(Refused::Full);
+        }
         numbered.open_count += 1;
         numbered.last += 1;
         self.bytes += grown;
@@ -133,8 +155,11 @@ impl Outgoing {
             while let Some(batch) = numbered.batches.front().filter(|batch| batch.last <= received) {
                 self.bytes -= batch.frame.len();
                 self.parcels -= batch.count as usize;
-                numbered.batches.pop_front();
                 numbered.written = numbered.written.saturating_sub(1);
+                let room = numbered.batches.pop_front().map(|batch| batch.frame).unwrap_or_default();
+                if self.spare.len() < SPARE_MAX && room.capacity() <= SPARE_BYTES_MAX {
+                    self.spare.push(room);
+                }
             }
         }
         true
@@ -152,11 +177,18 @@ impl Outgoing {
 }
 
 impl Numbered {
+    /// Begins a batch in the room of an old one.
+    fn begin(&mut self, room: Option<Vec<u8>>) {
+        self.open = room.unwrap_or_default();
+        self.open.clear();
+        self.open.resize(BATCH_HEAD_BYTES, 0);
+    }
+
     fn seal(&mut self, lane: usize) {
         let mut frame = std::mem::take(&mut self.open);
         let count = std::mem::take(&mut self.open_count);
         seal_batch(&mut frame, lane, self.last + 1 - u64::from(count), count);
-        self.batches.push_back(Batch { last: self.last, count, frame: frame.into() });
+        self.batches.push_back(Batch { last: self.last, count, frame });
     }
 }
 
@@ -184,6 +216,10 @@ pub(super) const ORDERED: usize = 1;
 
 /// A batch is sent at this size at the latest, bytes; larger parcels have one of their own.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// Room that is kept for the next batches: so many, none larger than that, bytes.
+const SPARE_MAX: usize = 16;
+const SPARE_BYTES_MAX: usize = 2 * BATCH_BYTES;
 
 #[cfg(test)]
 mod tests;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use fabric::NodeId;
+use fabric::{NodeId, Parcel, codec};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, sleep_until};
 use tokio_rustls::TlsStream;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::commands::Ledger;
 use super::dial::{self, Line, write_greeting};
@@ -101,9 +101,10 @@ impl Peer {
         }
     }
 
-    /// Puts a parcel into the window; `false` when there is no session, or none any more.
-    pub fn push(&self, parcel: &[u8], is_urgent: bool, counters: &Counters) -> bool {
-        match self.desk().out.push(parcel, is_urgent) {
+    /// Puts a parcel into the window; `false` when there is no session, or none any more, or no frame holds it.
+    pub fn push(&self, parcel: &Parcel, counters: &Counters) -> bool {
+        let pushed = self.desk().out.push(parcel.is_urgent(), |bytes| codec::append_parcel(parcel, bytes));
+        match pushed {
             Ok(is_idle) => {
                 counters.parcels_out.one();
                 self.traffic.parcels_out.fetch_add(1, Ordering::Relaxed);
@@ -116,6 +117,11 @@ impl Peer {
             Err(Refused::Full) => {
                 counters.window_resets.one();
                 self.kick.notify_one();
+                false
+            }
+            Err(Refused::TooLarge(bytes)) => {
+                counters.oversized.one();
+                error!(node = self.node.0, bytes, "a parcel is too large for a link");
                 false
             }
         }

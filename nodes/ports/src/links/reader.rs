@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use fabric::codec;
+use fabric::{Parcel, codec};
 use tokio::io::{AsyncReadExt, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -41,7 +41,8 @@ pub(super) async fn serve(
 ) -> End {
     let (read, write) = tokio::io::split(stream);
     let mut writer = tokio::spawn(writer::run(Arc::clone(peer), Arc::clone(shared), write));
-    let reader = Reader { peer, shared, roles, refusals: Refusals::default(), unacknowledged: (0, 0) };
+    let (refusals, parcels) = (Refusals::default(), Vec::new());
+    let reader = Reader { peer, shared, roles, refusals, unacknowledged: (0, 0), parcels };
     let end = reader.run(read, buffer, arrivals).await;
     if shared.is_stopped() {
         peer.desk().closing = true;
@@ -62,6 +63,8 @@ struct Reader<'a> {
     refusals: Refusals,
     /// Parcels and bytes since the peer was last told to be told.
     unacknowledged: (u32, usize),
+    /// Parcels of the batch that is being read.
+    parcels: Vec<Parcel>,
 }
 
 impl Reader<'_> {
@@ -73,6 +76,8 @@ impl Reader<'_> {
     ) -> End {
         let (peer, shared) = (self.peer, self.shared);
         let silence = Duration::from_millis(u64::from(shared.settings.silence_ms));
+        let (stopped, kicked) = (shared.until_stopped(), peer.kick.notified());
+        tokio::pin!(stopped, kicked);
         loop {
             if let Err(end) = self.frames(&mut buffer) {
                 return end;
@@ -82,11 +87,12 @@ impl Reader<'_> {
             }
             tokio::select! {
                 biased;
-                () = shared.until_stopped() => return End::Over("stopped".to_owned()),
-                () = peer.kick.notified() => {
+                () = &mut stopped => return End::Over("stopped".to_owned()),
+                () = &mut kicked => {
                     if !peer.is_up() {
                         return End::Over("its window was full".to_owned());
                     }
+                    kicked.set(peer.kick.notified());
                 }
                 Some(arrival) = arrivals.recv() => return End::Replaced(Box::new(arrival)),
                 result = timeout(silence, read.read_buf(&mut buffer)) => match result {
@@ -150,13 +156,25 @@ impl Reader<'_> {
             return Err(self.nonsense("parcels are missing"));
         };
         let bytes = parcels.len();
+        let mut whole = Ok(());
         for place in 0..count {
-            let parcel = frame::next_parcel(&mut parcels).map_err(|error| self.nonsense(&error.to_string()))?;
+            let parcel = match frame::next_parcel(&mut parcels) {
+                Ok(parcel) => parcel,
+                Err(error) => {
+                    whole = Err(self.nonsense(&error.to_string()));
+                    break;
+                }
+            };
             match place < known {
                 true => self.shared.counters.duplicates.one(),
-                false => self.deliver(&parcel),
+                false => self.decode(&parcel),
             }
         }
+        if !self.parcels.is_empty() {
+            self.shared.sink.receive_all(self.peer.node, &mut self.parcels);
+            self.parcels.clear();
+        }
+        whole?;
         self.shared.counters.parcels_in.add(u64::from(count - known));
         self.peer.traffic.parcels_in.fetch_add(u64::from(count - known), Ordering::Relaxed);
         let mut desk = self.peer.desk();
@@ -172,9 +190,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn deliver(&mut self, bytes: &[u8]) {
+    fn decode(&mut self, bytes: &[u8]) {
         match codec::decode_parcel(bytes) {
-            Ok(parcel) if may(self.peer.node, self.roles, &parcel) => self.shared.sink.receive(self.peer.node, parcel),
+            Ok(parcel) if may(self.peer.node, self.roles, &parcel) => self.parcels.push(parcel),
             Ok(parcel) => {
                 self.shared.counters.unauthorised.one();
                 if let Some(hidden) = self.refusals.say() {

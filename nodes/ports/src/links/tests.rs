@@ -19,8 +19,8 @@ use rig::{Authority, Heard, Rig, number, receipt};
 async fn parcels_arrive_in_order_both_ways() {
     let mut rig = Rig::new("order", |_| ()).await;
     for place in 0..20_000 {
-        assert!(rig.one.send(NodeId(2), receipt(place)));
-        assert!(rig.two.send(NodeId(1), receipt(place)));
+        assert!(rig.one.send(NodeId(2), &receipt(place)));
+        assert!(rig.two.send(NodeId(1), &receipt(place)));
         if place % 1_000 == 999 {
             tokio::task::yield_now().await;
         }
@@ -44,11 +44,11 @@ async fn parcels_arrive_in_order_both_ways() {
 async fn large_and_small_parcels_mix_and_one_that_no_frame_holds_is_refused() {
     let mut rig = Rig::new("large", |_| ()).await;
     let large = |count: usize| Parcel::Receipt(vec![u64::MAX; count]);
-    assert!(rig.one.send(NodeId(2), receipt(1)));
-    assert!(rig.one.send(NodeId(2), large(100_000)), "a parcel of almost 1 MiB");
-    assert!(!rig.one.send(NodeId(2), large(120_000)), "more than a frame");
-    assert!(!rig.one.send(NodeId(7), receipt(1)), "no such peer");
-    assert!(rig.one.send(NodeId(2), receipt(2)));
+    assert!(rig.one.send(NodeId(2), &receipt(1)));
+    assert!(rig.one.send(NodeId(2), &large(100_000)), "a parcel of almost 1 MiB");
+    assert!(!rig.one.send(NodeId(2), &large(120_000)), "more than a frame");
+    assert!(!rig.one.send(NodeId(7), &receipt(1)), "no such peer");
+    assert!(rig.one.send(NodeId(2), &receipt(2)));
     assert_eq!(number(&rig.heard_by_two.parcel().await), 1);
     assert_eq!(rig.heard_by_two.parcel().await, large(100_000));
     assert_eq!(number(&rig.heard_by_two.parcel().await), 2);
@@ -62,8 +62,8 @@ async fn a_session_outlives_its_connections_without_loss_or_doubles() {
     let mut next = 0;
     for _ in 0..8 {
         for _ in 0..500 {
-            assert!(rig.one.send(NodeId(2), receipt(next)));
-            assert!(rig.two.send(NodeId(1), receipt(next)));
+            assert!(rig.one.send(NodeId(2), &receipt(next)));
+            assert!(rig.two.send(NodeId(1), &receipt(next)));
             next += 1;
         }
         tokio::task::yield_now().await;
@@ -91,17 +91,17 @@ async fn a_session_outlives_its_connections_without_loss_or_doubles() {
 #[tokio::test]
 async fn a_session_that_is_not_resumed_in_time_ends_and_a_fresh_one_begins() {
     let mut rig = Rig::new("late", |settings| settings.resume_ms = 100).await;
-    assert!(rig.one.send(NodeId(2), receipt(1)));
+    assert!(rig.one.send(NodeId(2), &receipt(1)));
     assert_eq!(number(&rig.heard_by_two.parcel().await), 1);
     rig.wire.close();
     assert_eq!(rig.heard_by_one.next().await, Heard::Link(NodeId(2), false));
     assert_eq!(rig.heard_by_two.next().await, Heard::Link(NodeId(1), false));
-    assert!(!rig.one.send(NodeId(2), receipt(2)), "no session");
+    assert!(!rig.one.send(NodeId(2), &receipt(2)), "no session");
     assert_eq!(rig.one.peers()[0].up, None);
     assert!(!rig.one.peers()[0].trouble.is_empty());
     rig.wire.open();
     rig.until_up().await;
-    assert!(rig.one.send(NodeId(2), receipt(3)));
+    assert!(rig.one.send(NodeId(2), &receipt(3)));
     assert_eq!(number(&rig.heard_by_two.parcel().await), 3);
     rig.stop().await;
 }
@@ -115,7 +115,7 @@ async fn a_frozen_peer_costs_a_window_and_then_its_session() {
     rig.wire.freeze();
     let large = Parcel::Receipt(vec![u64::MAX; 10_000]);
     let mut sent = 0;
-    while rig.one.send(NodeId(2), large.clone()) {
+    while rig.one.send(NodeId(2), &large) {
         sent += 1;
         let (bytes, _) = (rig::count(&rig.one, "links_buffered_bytes"), ());
         assert!(bytes <= 4 << 20, "{bytes} bytes wait after {sent} parcels");
@@ -125,7 +125,7 @@ async fn a_frozen_peer_costs_a_window_and_then_its_session() {
     assert!(sent >= 30, "{sent} parcels of 100 kB");
     assert_eq!(rig::count(&rig.one, "links_window_resets"), 1);
     assert_eq!(rig::count(&rig.one, "links_buffered_bytes"), 0, "what waited is dropped");
-    assert!(!rig.one.send(NodeId(2), receipt(1)), "the session has ended");
+    assert!(!rig.one.send(NodeId(2), &receipt(1)), "the session has ended");
     assert_eq!(rig.heard_by_one.next().await, Heard::Link(NodeId(2), false));
     rig.wire.thaw();
     assert_eq!(rig.heard_by_one.next().await, Heard::Link(NodeId(2), true));
@@ -137,7 +137,7 @@ async fn a_frozen_peer_costs_a_window_and_then_its_session() {
         }
     }
     assert_eq!(rig.heard_by_two.next().await, Heard::Link(NodeId(1), true));
-    assert!(rig.one.send(NodeId(2), receipt(7)));
+    assert!(rig.one.send(NodeId(2), &receipt(7)));
     assert_eq!(number(&rig.heard_by_two.parcel().await), 7);
     rig.stop().await;
 }
@@ -182,14 +182,14 @@ async fn a_restarted_peer_gets_a_fresh_session() {
 async fn who_stops_says_goodbye_and_has_sent_everything() {
     let mut rig = Rig::new("goodbye", |settings| settings.resume_ms = 60_000).await;
     for place in 0..1_000 {
-        assert!(rig.one.send(NodeId(2), receipt(place)));
+        assert!(rig.one.send(NodeId(2), &receipt(place)));
     }
     rig.one.stop().await;
     for place in 0..1_000 {
         assert_eq!(number(&rig.heard_by_two.parcel().await), place);
     }
     assert_eq!(rig.heard_by_two.next().await, Heard::Link(NodeId(1), false), "at once, not after the resume time");
-    assert!(!rig.one.send(NodeId(2), receipt(1)));
+    assert!(!rig.one.send(NodeId(2), &receipt(1)));
     rig.two.stop().await;
 }
 
@@ -199,14 +199,14 @@ async fn what_a_role_may_not_send_is_dropped_and_the_link_stays() {
     let mut rig = Rig::with_roles("roles", roles, |_| ()).await;
     let ack = Parcel::Ack { group: GroupId(1), epoch: Epoch(1), number: 1 };
     let mail = |from, letter| Parcel::Mail { receipt: 0, mail: Box::new(Envelope::new(from, Address::Nobody, letter)) };
-    assert!(rig.one.send(NodeId(2), ack.clone()));
-    assert!(rig.one.send(NodeId(2), mail(Address::Director(NodeId(1)), Letter::Raft(Default::default()))));
-    assert!(rig.one.send(NodeId(2), mail(Address::Store(NodeId(1)), Letter::Kept)));
-    assert!(rig.one.send(NodeId(2), receipt(1)));
+    assert!(rig.one.send(NodeId(2), &ack));
+    assert!(rig.one.send(NodeId(2), &mail(Address::Director(NodeId(1)), Letter::Raft(Default::default()))));
+    assert!(rig.one.send(NodeId(2), &mail(Address::Store(NodeId(1)), Letter::Kept)));
+    assert!(rig.one.send(NodeId(2), &receipt(1)));
     assert_eq!(number(&rig.heard_by_two.parcel().await), 1);
     assert_eq!(rig::count(&rig.two, "links_unauthorised"), 3);
     // The other way the same parcel is good: node 2 is a proxy.
-    assert!(rig.two.send(NodeId(1), ack.clone()));
+    assert!(rig.two.send(NodeId(1), &ack));
     assert_eq!(rig.heard_by_one.parcel().await, ack);
     rig.stop().await;
 }
@@ -220,9 +220,9 @@ async fn beats_overtake_what_waits() {
     let beat = Parcel::Mail { receipt: 0, mail: Box::new(mail) };
     // One thread, and no await between: the writer sees all of it at once.
     for place in 0..50_000 {
-        assert!(rig.one.send(NodeId(2), receipt(place)));
+        assert!(rig.one.send(NodeId(2), &receipt(place)));
     }
-    assert!(rig.one.send(NodeId(2), beat.clone()));
+    assert!(rig.one.send(NodeId(2), &beat));
     assert_eq!(rig.heard_by_two.parcel().await, beat);
     for place in 0..50_000 {
         assert_eq!(number(&rig.heard_by_two.parcel().await), place);
@@ -239,7 +239,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
     rig.wire.cut();
     rig.until(|rig| rig::count(&rig.one, "links_resumes") == 1, "resumed").await;
     assert!(rig.one.certificate_end_s().expect("a certificate") > before + 86_400 * 500);
-    assert!(rig.one.send(NodeId(2), receipt(1)));
+    assert!(rig.one.send(NodeId(2), &receipt(1)));
     assert_eq!(number(&rig.heard_by_two.parcel().await), 1);
     rig.stop().await;
 }
@@ -271,6 +271,6 @@ async fn wrong_settings_and_files_end_the_start_with_a_reason() {
         assert!(error.contains(text), "{text}: {error}");
     }
     let alone = start(Settings::default(), one, rig::sink().0).await.expect("a node may be alone");
-    assert!(!alone.send(NodeId(2), receipt(1)));
+    assert!(!alone.send(NodeId(2), &receipt(1)));
     alone.stop().await;
 }

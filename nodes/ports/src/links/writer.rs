@@ -32,6 +32,8 @@ pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>, mut write: WriteHa
             _ = breaths.tick() => (false, std::mem::replace(&mut is_quiet, true)),
             () = peer.wake.notified() => (false, false),
         };
+        // What has woken us is seldom alone: whoever can run now goes first, and one write takes what all of them send.
+        tokio::task::yield_now().await;
         loop {
             out.clear();
             let is_last = fill(&peer, &shared, &mut out, std::mem::take(&mut is_ping), std::mem::take(&mut is_breath));

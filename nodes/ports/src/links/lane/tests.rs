@@ -6,12 +6,12 @@ use crate::links::frame::{self, FRAME_BYTES_MAX, Frame};
 #[test]
 fn nothing_is_taken_without_a_session() {
     let mut out = Outgoing::new(1 << 20, 10);
-    assert_eq!(out.push(b"x", false), Err(Refused::Down));
+    assert_eq!(put(&mut out, b"x", false), Err(Refused::Down));
     out.begin(SessionId(1));
-    assert_eq!(out.push(b"x", false), Ok(true), "the writer sleeps");
-    assert_eq!(out.push(b"y", false), Ok(false), "it is on its way");
+    assert_eq!(put(&mut out, b"x", false), Ok(true), "the writer sleeps");
+    assert_eq!(put(&mut out, b"y", false), Ok(false), "it is on its way");
     out.end();
-    assert_eq!(out.push(b"x", false), Err(Refused::Down));
+    assert_eq!(put(&mut out, b"x", false), Err(Refused::Down));
     assert_eq!(out.waiting(), (0, 0));
 }
 
@@ -19,12 +19,12 @@ fn nothing_is_taken_without_a_session() {
 fn urgent_parcels_go_first_and_have_numbers_of_their_own() {
     let mut out = begun();
     for text in ["a", "b", "c"] {
-        out.push(text.as_bytes(), false).expect("room");
+        put(&mut out, text.as_bytes(), false).expect("room");
     }
-    out.push(b"u", true).expect("room");
+    put(&mut out, b"u", true).expect("room");
     assert_eq!(written(&mut out), ["0:1 u", "1:1 a b c"]);
-    out.push(b"v", true).expect("room");
-    out.push(b"d", false).expect("room");
+    put(&mut out, b"v", true).expect("room");
+    put(&mut out, b"d", false).expect("room");
     assert_eq!(written(&mut out), ["0:2 v", "1:4 d"]);
     assert!(out.is_written());
 }
@@ -33,10 +33,10 @@ fn urgent_parcels_go_first_and_have_numbers_of_their_own() {
 fn acknowledged_batches_are_dropped_and_the_rest_is_written_again() {
     let mut out = begun();
     for text in ["a", "b", "c"] {
-        out.push(text.as_bytes(), false).expect("room");
+        put(&mut out, text.as_bytes(), false).expect("room");
         written(&mut out);
     }
-    out.push(b"d", false).expect("room");
+    put(&mut out, b"d", false).expect("room");
     assert!(out.acknowledge([0, 2]));
     out.rewind();
     assert_eq!(written(&mut out), ["1:3 c", "1:4 d"]);
@@ -51,7 +51,7 @@ fn acknowledged_batches_are_dropped_and_the_rest_is_written_again() {
 #[test]
 fn a_parcel_that_still_waits_cannot_be_acknowledged() {
     let mut out = begun();
-    out.push(b"a", false).expect("room");
+    put(&mut out, b"a", false).expect("room");
     assert!(!out.acknowledge([0, 1]));
 }
 
@@ -60,7 +60,7 @@ fn a_full_window_ends_the_session() {
     let mut out = Outgoing::new(4096, 1_000_000);
     out.begin(SessionId(1));
     let mut bytes = 0;
-    while out.push(&[7; 100], false).is_ok() {
+    while put(&mut out, &[7; 100], false).is_ok() {
         bytes += 104;
         assert!(out.waiting().0 <= 4096);
     }
@@ -68,7 +68,7 @@ fn a_full_window_ends_the_session() {
     assert_eq!((out.session(), out.waiting()), (None, (0, 0)));
     let mut out = Outgoing::new(1 << 20, 5);
     out.begin(SessionId(2));
-    let taken = (0..9).filter(|_| out.push(b"x", false).is_ok()).count();
+    let taken = (0..9).filter(|_| put(&mut out, b"x", false).is_ok()).count();
     assert_eq!((taken, out.session()), (5, None));
 }
 
@@ -78,10 +78,10 @@ fn batches_stay_small_and_a_large_parcel_has_its_own() {
     out.begin(SessionId(1));
     let large = vec![1; frame::PARCEL_BYTES_MAX];
     for _ in 0..1_000 {
-        out.push(&[0; 200], false).expect("room");
+        put(&mut out, &[0; 200], false).expect("room");
     }
-    out.push(&large, false).expect("room");
-    out.push(b"x", false).expect("room");
+    put(&mut out, &large, false).expect("room");
+    put(&mut out, b"x", false).expect("room");
     let mut bytes = Vec::new();
     out.take(&mut bytes, usize::MAX);
     let mut buffer = BytesMut::from(&bytes[..]);
@@ -102,7 +102,7 @@ fn a_write_takes_no_more_than_asked_and_a_batch() {
     let mut out = Outgoing::new(8 << 20, 1_000_000);
     out.begin(SessionId(1));
     for _ in 0..10_000 {
-        out.push(&[0; 200], false).expect("room");
+        put(&mut out, &[0; 200], false).expect("room");
     }
     let mut bytes = Vec::new();
     out.take(&mut bytes, 100_000);
@@ -148,4 +148,41 @@ fn written(out: &mut Outgoing) -> Vec<String> {
         all.push(text);
     }
     all
+}
+
+#[test]
+fn what_no_frame_holds_leaves_the_lane_as_it_was() {
+    let large = vec![1; frame::PARCEL_BYTES_MAX + 1];
+    for before in [&[][..], &["a"]] {
+        let mut out = begun();
+        before.iter().for_each(|text| drop(put(&mut out, text.as_bytes(), false)));
+        let waiting = out.waiting();
+        assert_eq!(put(&mut out, &large, false), Err(Refused::TooLarge(large.len())));
+        assert_eq!(out.waiting(), waiting);
+        put(&mut out, b"b", false).expect("room");
+        let all = before.iter().chain(&["b"]).fold("1:1".to_owned(), |all, text| format!("{all} {text}"));
+        assert_eq!(written(&mut out), [all]);
+    }
+}
+
+#[test]
+fn the_room_of_what_is_acknowledged_is_used_again() {
+    let mut out = begun();
+    put(&mut out, &[b'a'; 5_000], false).expect("room");
+    written(&mut out);
+    assert!(out.acknowledge([0, 1]));
+    assert_eq!(out.spare.len(), 1);
+    put(&mut out, b"b", false).expect("room");
+    assert_eq!((out.spare.len(), written(&mut out)), (0, vec!["1:2 b".to_owned()]));
+    for number in 3..100 {
+        put(&mut out, &vec![b'c'; 40_000], false).expect("room");
+        written(&mut out);
+        assert!(number < 50 || out.acknowledge([0, number - 20]));
+    }
+    assert!(out.acknowledge([0, 99]));
+    assert_eq!((out.spare.len(), out.waiting()), (SPARE_MAX, (0, 0)));
+}
+
+fn put(out: &mut Outgoing, parcel: &[u8], is_urgent: bool) -> Result<bool, Refused> {
+    out.push(is_urgent, |bytes| bytes.extend_from_slice(parcel))
 }

@@ -242,7 +242,7 @@ async fn a_recorded_session_says_nothing_to_the_next() {
     let mut target = target;
     let good = start(settings, me, sink().0).await.expect("node 1 starts");
     assert_eq!(target.heard.next().await, Heard::Link(NodeId(1), true));
-    until(|| good.send(NodeId(5), receipt(42)), "its side is up too").await;
+    until(|| good.send(NodeId(5), &receipt(42)), "its side is up too").await;
     assert_eq!(number(&target.heard.parcel().await), 42);
     good.stop().await;
     assert_eq!(target.heard.next().await, Heard::Link(NodeId(1), false));
@@ -364,13 +364,13 @@ async fn a_node_that_was_broken_into_cannot_break_the_link_of_others_or_fill_mem
     assert_eq!(count(&target.node, "links_commands"), 0);
     // Somebody who takes nothing: what waits for him stays within the window.
     let large = fabric::Parcel::Receipt(vec![u64::MAX; 10_000]);
-    while target.node.send(NodeId(1), large.clone()) {
+    while target.node.send(NodeId(1), &large) {
         assert!(count(&target.node, "links_buffered_bytes") <= 32 << 20);
     }
     assert_eq!(target.heard.next().await, Heard::Link(NodeId(1), false));
     assert_eq!(count(&target.node, "links_buffered_bytes"), 0);
     // All the while node 2 was well.
-    assert!(target.node.send(NodeId(2), large));
+    assert!(target.node.send(NodeId(2), &large));
     assert_eq!(count(&good, "links_sessions"), 1);
     good.stop().await;
     target.node.stop().await;

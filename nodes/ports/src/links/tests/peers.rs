@@ -24,7 +24,7 @@ async fn a_node_is_added_and_removed_and_the_others_notice_nothing() {
     rig.two.follow(vec![one.clone(), three.clone()]).await.expect("two nodes");
     assert_eq!(heard_by_three.next().await, Heard::Link(NodeId(2), true));
     assert_eq!(rig.heard_by_two.next().await, Heard::Link(NodeId(3), true));
-    assert!(rig.two.send(NodeId(3), receipt(1)) && rig.two.send(NodeId(1), receipt(2)));
+    assert!(rig.two.send(NodeId(3), &receipt(1)) && rig.two.send(NodeId(1), &receipt(2)));
     assert_eq!((number(&heard_by_three.parcel().await), number(&rig.heard_by_one.parcel().await)), (1, 2));
 
     let wire = rig.one_settings.peers[0].clone();
@@ -36,15 +36,15 @@ async fn a_node_is_added_and_removed_and_the_others_notice_nothing() {
 
     // Who says nonsense changes nothing.
     assert!(rig.two.follow(vec![three.clone(), three.clone()]).await.is_err(), "node 3 stands there twice");
-    assert!(rig.two.send(NodeId(3), receipt(3)));
+    assert!(rig.two.send(NodeId(3), &receipt(3)));
     assert_eq!(number(&heard_by_three.parcel().await), 3);
 
     rig.two.follow(vec![one]).await.expect("one node");
     assert_eq!(rig.heard_by_two.next().await, Heard::Link(NodeId(3), false));
-    assert!(!rig.two.send(NodeId(3), receipt(4)), "no such peer");
+    assert!(!rig.two.send(NodeId(3), &receipt(4)), "no such peer");
     assert_eq!(heard_by_three.next().await, Heard::Link(NodeId(2), false));
     assert_eq!(rig.two.peers().iter().map(|peer| peer.node).collect::<Vec<_>>(), [NodeId(1)]);
-    assert!(rig.one.send(NodeId(2), receipt(5)) && rig.one.send(NodeId(3), receipt(6)));
+    assert!(rig.one.send(NodeId(2), &receipt(5)) && rig.one.send(NodeId(3), &receipt(6)));
     assert_eq!((number(&rig.heard_by_two.parcel().await), number(&heard_by_three.parcel().await)), (5, 6));
     assert_eq!(rig::count(&rig.one, "links_sessions"), 2, "the session with node 2 is the first one");
     three_handle.stop().await;
