@@ -85,6 +85,7 @@ async fn echo(home: &Home, send_batched: bool, rate: u64) {
         advertise: None,
         sockets: 1,
         wildcard: false,
+        floating: false,
     };
     let udp = ports::udp::Settings { send_batched, ..ports::udp::Settings::default() };
     let settings = flow::Settings { listen: vec![listen], udp, ..flow::Settings::default() };
