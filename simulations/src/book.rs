@@ -117,6 +117,8 @@ pub struct Book {
     pub broken_streams: BTreeMap<usize, Vec<u64>>,
     /// Devices whose NAT box forgot them, from and until they registered anew, milliseconds.
     pub forgotten: BTreeMap<usize, Vec<(u64, u64)>>,
+    /// When the node at the far end of a phone's stream died, which the phone learns later.
+    pub orphaned_streams: BTreeMap<usize, Vec<u64>>,
     /// How long a message may be under way inside the switch, milliseconds: what crosses it there is nobody's mistake.
     pub transit_ms: u64,
     /// How wrong the clocks of nodes may run, thousandths, where that is more than a promise allows for.
@@ -186,6 +188,7 @@ impl Book {
             rebooted: BTreeMap::new(),
             broken_streams: BTreeMap::new(),
             forgotten: BTreeMap::new(),
+            orphaned_streams: BTreeMap::new(),
             transit_ms: 0,
             drift_permille: 0,
             calls: FixedMap::default(),
@@ -330,8 +333,14 @@ impl Book {
             self.facts[attempt].timed_out.push(method.clone());
         }
         let key = (device, branch.into_bytes(), Method::of(&method).to_owned());
-        let (copies, replies) = self.served.get(&key).map_or((0, 0), |served| (served.copies, served.replies));
-        if copies > 0 && replies == 0 && !self.was_away(attempt) {
+        let Some(served) = self.served.get(&key) else { return };
+        let (copies, came_ms) = (served.copies, served.came_ms);
+        // What a balancer had in hand when it died came by a stream whose end is no more: only its phone can ask again, and
+        // it may notice later than it gives up.
+        let in_hand = came_ms..=came_ms + IN_HAND_MS;
+        let orphaned =
+            self.orphaned_streams.get(&device).is_some_and(|times| times.iter().any(|at| in_hand.contains(at)));
+        if copies > 0 && served.replies == 0 && !orphaned && !self.was_away(attempt) {
             self.fail(
                 14,
                 now_ms,
@@ -380,6 +389,11 @@ impl Book {
     pub fn box_forgot(&mut self, now_ms: u64, device: usize) {
         self.forgotten.entry(device).or_default().push((now_ms, u64::MAX));
         self.stream_broke(now_ms, device);
+    }
+
+    /// The node at the far end of a phone's stream has died; the phone does not know yet.
+    pub fn stream_orphaned(&mut self, now_ms: u64, device: usize) {
+        self.orphaned_streams.entry(device).or_default().push(now_ms);
     }
 
     /// A record was written.
@@ -461,6 +475,9 @@ impl Book {
         }
     }
 }
+
+/// How long the switch may have a request in hand before it answers, milliseconds: a take-over and what follows.
+const IN_HAND_MS: u64 = 1_000;
 
 /// Contacts an address-of-record may have.
 pub const CONTACTS_MAX: usize = 5;

@@ -13,6 +13,8 @@ use crate::relay::RELAY_ADDRESS;
 pub(crate) struct Served {
     pub copies: u32,
     pub replies: u32,
+    /// When its last copy came.
+    pub came_ms: u64,
     /// To tags, one for each early dialog, with the last RSeq in it.
     tags: BTreeMap<Vec<u8>, u32>,
     last: Option<(u64, u16)>,
@@ -48,6 +50,7 @@ impl Book {
         if view.is_request() {
             let served = self.served.entry((device, branch.clone(), method.to_owned())).or_default();
             served.copies += 1;
+            served.came_ms = now_ms;
             let first = served.copies == 1;
             let inside = view.to().is_ok_and(|to| to.tag().is_some());
             served.opens = !inside;

@@ -122,8 +122,8 @@ impl Page<'_> {
         let ladders = self.campaign.shown.iter().flat_map(|shown| shown.ladders.iter());
         for ladder in ladders.take(LADDERS_MAX) {
             text.push_str(&format!(
-                "<h3>Call {} as a ladder</h3><p class=\"note\">{}</p><pre>{}</pre>",
-                ladder.attempt,
+                "<h3>{} as a ladder</h3><p class=\"note\">{}</p><pre>{}</pre>",
+                ladder.attempt.map_or("A phone".to_owned(), |attempt| format!("Call {attempt}")),
                 escape(&ladder.about),
                 escape(&ladder.text)
             ));

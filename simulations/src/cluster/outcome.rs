@@ -135,8 +135,9 @@ pub struct Sample {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {
-    pub attempt: usize,
-    /// The plan of the call and what is known of it.
+    /// Number of the call attempt; absent where it is what one phone said and heard outside of calls.
+    pub attempt: Option<usize>,
+    /// The plan of the call (or the phone) and what is known of it.
     pub about: String,
     pub text: String,
 }

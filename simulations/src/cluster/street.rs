@@ -283,6 +283,16 @@ impl ClusterLab {
         }
     }
 
+    /// The node at the far end of these streams has died; what it had in hand is lost with it.
+    pub(super) fn orphan_streams(&mut self, node: usize) {
+        let now_ms = self.now_ms();
+        for (device, stream) in self.street.streams.iter().enumerate() {
+            if stream.is_some_and(|stream| stream.node == node) {
+                self.street.book.stream_orphaned(now_ms, device);
+            }
+        }
+    }
+
     /// RFC 5626 4.4.1: a phone looks every half minute whether its stream still leads somewhere.
     pub(super) fn keep_alive(&mut self, device: usize) {
         if let Some(stream) = self.street.streams[device]

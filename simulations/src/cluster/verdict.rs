@@ -305,15 +305,31 @@ impl ClusterLab {
     fn ladders(&self, failures: &[Failure]) -> Vec<Ladder> {
         let mut ladders: Vec<Ladder> = Vec::new();
         for failure in failures {
-            let Some(attempt) = failure.attempt else { continue };
-            if ladders.len() >= LADDERS_MAX || ladders.iter().any(|ladder| ladder.attempt == attempt) {
+            if ladders.len() >= LADDERS_MAX {
+                break;
+            }
+            let Some(attempt) = failure.attempt else {
+                ladders.extend(self.ladder_of_device(failure));
+                continue;
+            };
+            if ladders.iter().any(|ladder| ladder.attempt == Some(attempt)) {
                 continue;
             }
             let facts = &self.street.book.facts[attempt];
             let about = format!("{:?}\n{facts:?}", self.scene.script.attempts[attempt]);
-            ladders.push(Ladder { attempt, about, text: self.street.book.ladder(attempt) });
+            ladders.push(Ladder { attempt: Some(attempt), about, text: self.street.book.ladder(attempt) });
         }
         ladders
+    }
+
+    /// What a phone said and heard outside of calls around a failure that names it.
+    fn ladder_of_device(&self, failure: &Failure) -> Option<Ladder> {
+        let (_, rest) = failure.text.split_once("device ")?;
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        let device: usize = rest[..digits].parse().ok()?;
+        let about = format!("{:?}", self.scene.script.devices.get(device)?);
+        let text = self.street.book.ladder_of_device(device, failure.at_ms);
+        Some(Ladder { attempt: None, about, text })
     }
 }
 

@@ -40,7 +40,11 @@ fn outcome() -> Outcome {
             effect: true,
             what: "1 processes".to_owned(),
         }],
-        ladders: vec![Ladder { attempt: 3, about: "user1 <calls> user2".to_owned(), text: "INVITE ->".to_owned() }],
+        ladders: vec![Ladder {
+            attempt: Some(3),
+            about: "user1 <calls> user2".to_owned(),
+            text: "INVITE ->".to_owned(),
+        }],
         ..Outcome::default()
     }
 }

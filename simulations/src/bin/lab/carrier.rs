@@ -211,7 +211,8 @@ impl Total {
                     println!("{:9.3} {node:14} {} {}", moment.at_ms as f64 / 1e3, moment.event, moment.text);
                 }
                 for ladder in &outcome.ladders {
-                    println!("--- attempt {}\n{}\n{}", ladder.attempt, ladder.about, ladder.text);
+                    let whose = ladder.attempt.map_or("a phone".to_owned(), |attempt| format!("attempt {attempt}"));
+                    println!("--- {whose}\n{}\n{}", ladder.about, ladder.text);
                 }
             }
         }

@@ -15,6 +15,7 @@ impl ClusterLab {
             self.watch.sometimes.hit("leader lost");
         }
         self.bury(node);
+        self.orphan_streams(node);
         let own = &mut self.nodes[node];
         own.held.clear();
         (own.paused, own.slow_us) = (false, 0);
