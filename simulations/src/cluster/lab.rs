@@ -265,7 +265,9 @@ impl ClusterLab {
         let Some(host) = node.host.as_mut().filter(|_| !node.paused) else { return };
         let now = node.clock.now(self.now);
         let mut doings = std::mem::take(&mut self.doings);
-        self.watch.unprotected = host.office.unprotected();
+        if self.scene.nodes[place].role == Role::Proxy {
+            self.watch.unprotected = host.office.unprotected();
+        }
         what(host, now, &mut doings);
         let parcels = host.tray.take_parcels();
         for (to, parcel) in parcels {
