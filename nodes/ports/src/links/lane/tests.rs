@@ -155,7 +155,9 @@ fn what_no_frame_holds_leaves_the_lane_as_it_was() {
     let large = vec![1; frame::PARCEL_BYTES_MAX + 1];
     for before in [&[][..], &["a"]] {
         let mut out = begun();
-        before.iter().for_each(|text| drop(put(&mut out, text.as_bytes(), false)));
+        for text in before {
+            put(&mut out, text.as_bytes(), false).expect("room");
+        }
         let waiting = out.waiting();
         assert_eq!(put(&mut out, &large, false), Err(Refused::TooLarge(large.len())));
         assert_eq!(out.waiting(), waiting);
