@@ -98,7 +98,8 @@ impl Net {
     fn bans(&mut self, address: Address) -> Vec<BanEntry> {
         self.answers.clear();
         let letter = Letter::Control(Box::new(Control::Bans));
-        self.deliver(vec![Envelope::ask(Address::Control(NodeId(1)), address, Thread(1), letter)]);
+        let node = address.node().expect("a balancer's");
+        self.deliver(vec![Envelope::ask(Address::Control(node), address, Thread(1), letter)]);
         match self.answers.pop() {
             Some(ControlAnswer::Bans(bans)) => bans,
             other => panic!("{other:?}"),
