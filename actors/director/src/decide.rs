@@ -21,6 +21,8 @@ pub(crate) struct View {
     pub wishes: Vec<Wish>,
     /// Who does not hear whom, though a director hears both.
     pub apart: Apart,
+    /// It has been so for long enough that everybody has said so.
+    pub all_said: bool,
     /// Since this director leads.
     pub leading: Duration,
     pub settle: Duration,

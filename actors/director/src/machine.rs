@@ -56,6 +56,8 @@ pub struct Director {
     paused: BTreeMap<GroupId, Instant>,
     /// When each node that is down was last seen without a way that it needs.
     unfit: BTreeMap<NodeId, Instant>,
+    /// Since when nodes that need each other are apart.
+    divided: Option<Instant>,
     counters: Counters,
 }
 
@@ -93,6 +95,7 @@ impl Director {
             cancelled: BTreeSet::new(),
             paused: BTreeMap::new(),
             unfit: BTreeMap::new(),
+            divided: None,
             counters: Counters::default(),
             settings,
         }
@@ -242,6 +245,8 @@ impl Director {
             true => self.next_tick + tick,
             false => now + tick,
         };
+        // A division waits for its moment.
+        self.dirty |= self.divided.is_some();
         if self.watch.on_time(&self.decided, now) {
             self.next_report = now;
         }

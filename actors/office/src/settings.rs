@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub struct Settings {
     /// Pause between two beats to the directors, milliseconds; default 50.
     pub beat_ms: u32,
-    /// A node from which nothing has come for this long is told to the directors as not heard, milliseconds; default 250: several
+    /// A node from which nothing has come for this long is told to the directors as not heard, milliseconds; default 200: several
     /// times `links.keep_alive_ms`, and less than `unprotected_ms`. Zero tells nothing.
     pub deaf_ms: u32,
     /// Length of the lease that a beat may earn, milliseconds; default 300; the directors must be told the same.
@@ -38,7 +38,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             beat_ms: 50,
-            deaf_ms: 250,
+            deaf_ms: 200,
             lease_ms: 300,
             hold_ms: 10_000,
             mail_max: 50_000,

@@ -42,6 +42,11 @@ pub(crate) fn lacks_a_way(decided: &Decided, apart: &Apart, node: NodeId) -> boo
     apart.from(node).any(|other| decided.is_up(other) && need_each_other(decided, node, other))
 }
 
+/// Whether any two that take part and need each other are apart.
+pub(crate) fn is_divided(decided: &Decided, apart: &Apart) -> bool {
+    decided.table.members.iter().any(|member| member.up && lacks_a_way(decided, apart, member.node))
+}
+
 /// Proxies need all proxies and balancers: calls of one pair ring at phones of another.
 fn need_each_other(decided: &Decided, one: NodeId, other: NodeId) -> bool {
     let is_proxy = |node| {
@@ -72,7 +77,7 @@ pub(crate) fn shut_out(decided: &Decided, view: &View) -> BTreeSet<NodeId> {
         }
     }
     let before = work.out.clone();
-    while let Some(node) = work.next() {
+    while let Some(node) = work.next().filter(|_| view.all_said) {
         work.out.insert(node);
     }
     // Half a division would be worse than none.

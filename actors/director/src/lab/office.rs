@@ -89,7 +89,7 @@ impl Office {
         if slept {
             self.heard.values_mut().for_each(|at| *at = now);
         }
-        let is_deaf = |at: &Instant| now.since(*at) >= Duration::from_millis(250);
+        let is_deaf = |at: &Instant| now.since(*at) >= Duration::from_millis(200);
         let deaf = self.heard.iter().filter(|(node, at)| **node != me && is_deaf(at)).map(|(node, _)| *node).collect();
         let is_late = |rests: Instant| now.since(rests) >= Duration::from_millis(150);
         if now < self.lease {
@@ -168,8 +168,8 @@ impl Office {
     fn is_full(&mut self, row: &Ownership, node: NodeId, now: Instant, reached: &BTreeMap<NodeId, u64>) -> bool {
         let key = (row.group, row.epoch, node);
         let Some(boot) = reached.get(&node).copied() else {
-            // A link that is cut is noticed late.
-            let is_late = |fill: &Fill| now.since(fill.reached) >= Duration::from_millis(450);
+            // As the office does: who is not heard has twice `unprotected_ms` until it does not count.
+            let is_late = |fill: &Fill| now.since(fill.reached) >= Duration::from_millis(900);
             let fill = self.fills.get(&key).copied().filter(|fill| !is_late(fill));
             if fill.is_none() {
                 self.fills.remove(&key);

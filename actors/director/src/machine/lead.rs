@@ -1,5 +1,7 @@
 //! What the director does while it leads: hears the council, decides, answers reports and orders.
 
+use std::time::Duration;
+
 use fabric::letters::cluster::Order;
 use fabric::letters::control::ControlAnswer;
 use fabric::{Address, Envelope, Instant, Letter, Outbox};
@@ -37,6 +39,7 @@ impl Director {
         self.cancelled.clear();
         self.paused.clear();
         self.unfit.clear();
+        self.divided = None;
         if let Some(term) = term {
             info!(term, version = self.decided.version(), "this director leads");
             self.dirty = true;
@@ -95,6 +98,10 @@ impl Director {
         let reports = self.council.fresh(leading.term, now, ms(settings.report_ms));
         let divides = self.council.fresh_divides(leading.term, now, ms(settings.report_ms));
         let apart = Apart::of(&divides);
+        match divide::is_divided(&self.decided, &apart) {
+            true => drop(self.divided.get_or_insert(now)),
+            false => self.divided = None,
+        }
         let mut view = View {
             leading: now.since(leading.since),
             settle: ms(settings.settle_ms),
@@ -136,6 +143,7 @@ impl Director {
             view.nodes.insert(member.node, standing);
         }
         view.apart = apart;
+        view.all_said = self.divided.is_some_and(|since| now.since(since) >= SAID_AFTER);
         let late = |(_, since): &(_, Instant)| now.since(*since) >= ms(settings.order_ms);
         view.overdue = self.asked.iter().filter(|(_, asked)| late(asked)).map(|(group, _)| *group).collect();
         view.overdue.extend(self.cancelled.iter().copied());
@@ -241,3 +249,7 @@ impl Director {
         }
     }
 }
+
+/// Pause between the first word of a division and the decision: by then everybody has noticed, and said, whom he does not
+/// hear. Two beats.
+const SAID_AFTER: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ fn directors_are_told_whom_a_node_does_not_hear() {
     net.pass(Duration::from_millis(200), &DIRECTORS);
     assert_eq!(net.hearings, [], "who hears everybody and has a lease has nothing to tell");
     net.nodes[&A].deaf.lock().unwrap().push(B);
-    net.pass(Duration::from_millis(200), &DIRECTORS);
+    net.pass(Duration::from_millis(150), &DIRECTORS);
     assert_eq!(net.hearings, [], "a hiccup");
     net.pass(Duration::from_millis(50), &DIRECTORS);
     let told: Vec<_> = net.hearings.iter().map(|(to, it)| (*to, it.node, it.deaf.clone(), it.rests)).collect();

@@ -112,7 +112,7 @@ fn whole() -> (Decided, View) {
         (row.active, row.standby, row.full) = (Some(nodes[0]), Some(nodes[1]), true);
     }
     decided.table.groups.sort_by_key(|row| row.pair);
-    let mut view = View::default();
+    let mut view = View { all_said: true, ..View::default() };
     for node in 1..=7 {
         view.nodes.insert(NodeId(node), Standing { boot: 100, ..Standing::default() });
     }
