@@ -1,5 +1,6 @@
 """The verdict: what the phones saw, the call records, the probes and the relays against what was promised."""
 
+import bisect
 import datetime
 
 import legs
@@ -58,10 +59,12 @@ def longest(probes, at, until):
     return max((took for took in mine if took is not None), default=0.0), sum(took is None for took in mine)
 
 
-def takeover(probes, at, until):
+def takeover(probes, at, until, moved=False):
     """How long after `at` questions were still held up: seconds until the last of them was answered, and how many were
-    never answered. (0, 0) when nothing was held up."""
+    never answered. (0, 0) when nothing was held up. With `moved` the address went to another machine: what the first one has
+    taken with it a phone asks again (RFC 3261 17.1.1.2), and it was silent until a later question was answered at once."""
     end, lost = at, 0
+    prompt = sorted((sent, sent + took) for sent, _, took, _ in probes if took is not None and took <= SLOW_S) if moved else []
     for sent, _, took, _ in probes:
         if sent < at - 0.02 or sent > min(until, at + WINDOW_S):
             continue
@@ -69,7 +72,9 @@ def takeover(probes, at, until):
             lost += 1
             end = max(end, sent)
         elif took > SLOW_S:
-            end = max(end, min(sent + took, until))
+            later = bisect.bisect_right(prompt, (sent, until))
+            again = prompt[later][1] if later < len(prompt) else until
+            end = max(end, min(sent + took, until, again if moved else until))
     return end - at, lost
 
 
@@ -195,7 +200,7 @@ def row(verdict, fault, after, calls, registrations, probes, balancers):
         verdict.takeovers.append(seconds)
     lost_sites = [probe for probe in probes if probe[1] not in surviving and not fault.several]
     if lost_sites:
-        counts["address_ms"] = takeover(lost_sites, at, after)[0] * 1000
+        counts["address_ms"] = takeover(lost_sites, at, after, moved=True)[0] * 1000
         verdict.takeovers.append(counts["address_ms"] / 1000)
     for wrong in fault.wrong:
         verdict.blame(f"{fault.name}: {wrong}")
