@@ -261,7 +261,7 @@ impl Voter {
             send(&self.voters, std::mem::take(&mut messages), out);
         }
         self.raw.advance_append_async(ready);
-        if !restores {
+        if !restores && !self.is_restoring() {
             self.raw.advance_apply();
         }
         if must_sync || !self.queue.is_empty() || self.flight.is_some() {
@@ -274,6 +274,12 @@ impl Voter {
         if !write.is_empty() {
             self.queue.push_back(Batch { number: 0, restores: false, write, messages: Vec::new() });
         }
+    }
+
+    /// Whether a state that came in the place of the log is on its way to the disk: until it is there nothing counts as applied.
+    fn is_restoring(&self) -> bool {
+        let flying = self.flight.iter().flat_map(|flight| &flight.batches);
+        self.queue.iter().chain(flying).any(|batch| batch.restores)
     }
 
     /// Forgets log entries when there are many: `state` is what they led to.
@@ -416,3 +422,6 @@ const MESSAGE_BYTES_MAX: u64 = 256 << 10;
 
 /// Pause after a write that the journal refused.
 const REFUSED: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;
