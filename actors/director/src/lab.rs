@@ -28,6 +28,8 @@ pub(crate) struct World {
     /// Letters from the first to the second are lost.
     pub cuts: BTreeSet<(NodeId, NodeId)>,
     pub loss_permille: u64,
+    /// No table reaches this node.
+    pub untold: Option<NodeId>,
     pub delay_us: (u64, u64),
     pub disk_us: (u64, u64),
     /// Letters on a link keep their order.
@@ -117,6 +119,7 @@ impl World {
             settings: Arc::clone(&settings),
             cuts: BTreeSet::new(),
             loss_permille: 0,
+            untold: None,
             delay_us: (100, 1_500),
             disk_us: (200, 3_000),
             last: BTreeMap::new(),
@@ -280,6 +283,9 @@ impl World {
         let Some(boot) = self.nodes.get(&to).map(|node| node.boot) else { return };
         if from == to {
             return self.at(self.now + 20, Event::Deliver { boot, mail });
+        }
+        if self.untold == Some(to) && matches!(mail.letter, Letter::Table(_)) {
+            return;
         }
         if self.cuts.contains(&(from, to)) || self.dice.range(0, 1_000) < self.loss_permille {
             return;

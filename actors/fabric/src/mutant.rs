@@ -54,7 +54,7 @@ pub enum Mutant {
     JournalTrusted,
     /// A voter speaks before its journal has what it says.
     SaidBeforeKept,
-    /// A lease is granted to a node that does not know yet what it has lost.
+    /// A node that does not know yet what it has lost counts again, and is granted a lease.
     LossUntold,
 }
 

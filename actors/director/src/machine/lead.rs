@@ -118,7 +118,7 @@ impl Director {
             let is_out = !member.up && member.boot != 0 && [0, member.boot].contains(&verdict.boot);
             let since = self.decided.known(node).map_or(0, |known| known.since);
             let heard = self.watch.node(node).filter(|heard| heard.boot == member.boot);
-            let is_ignorant = heard.is_some_and(|heard| heard.version < since);
+            let is_ignorant = heard.is_some_and(|heard| heard.version < since) && !fabric::mutant!(LossUntold);
             if !is_out {
                 self.unfit.remove(&node);
             } else if divide::lacks_a_way(&self.decided, &apart, node) {
