@@ -54,10 +54,9 @@ impl Directory {
             numbers.iter().filter_map(|node| entries.remove(node)).collect()
         };
         for entry in gone {
-            entry.task.abort();
-            // Ended, it says nothing to the sink any more; that its session is over is said in its place.
+            // Its task tells the peer and the sink, and says nothing afterwards.
+            entry.peer.dismiss();
             let _ = entry.task.await;
-            entry.peer.dismiss(shared);
         }
         let mut entries = self.write();
         for settings in peers {

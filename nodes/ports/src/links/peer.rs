@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use fabric::{NodeId, Parcel, codec};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep, sleep_until};
 use tokio_rustls::TlsStream;
 use tracing::{error, info, warn};
@@ -35,6 +35,8 @@ pub(super) struct Peer {
     pub wake: Notify,
     /// The session has ended from this side.
     pub kick: Notify,
+    /// It is no peer any more.
+    gone: watch::Sender<bool>,
     pub traffic: Traffic,
     commands: Mutex<Ledger>,
     state: Mutex<State>,
@@ -95,6 +97,7 @@ impl Peer {
             }),
             wake: Notify::new(),
             kick: Notify::new(),
+            gone: watch::Sender::new(false),
             traffic: Traffic::default(),
             commands: Mutex::default(),
             state: Mutex::new(State { up_since: None, trouble: "not connected yet".to_owned() }),
@@ -140,12 +143,23 @@ impl Peer {
         (self.node.0, self.chassis, self.address) == (settings.node, settings.chassis, settings.address)
     }
 
-    /// It is no peer any more, and its task has ended.
-    pub fn dismiss(&self, shared: &Shared) {
-        let mut is_up = self.is_up();
-        self.traffic.connected.store(false, Ordering::Relaxed);
-        self.commands().lose();
-        down(self, shared, &mut is_up, "it is no peer any more");
+    /// It is no peer any more: its task says goodbye and ends.
+    pub fn dismiss(&self) {
+        self.gone.send_replace(true);
+    }
+
+    /// Waits until it is no peer any more, or the links are stopped.
+    pub async fn until_over(&self, shared: &Shared) {
+        let mut gone = self.gone.subscribe();
+        tokio::select! {
+            () = shared.until_stopped() => {}
+            // The sender lives as long as the peer.
+            _ = gone.wait_for(|gone| *gone) => {}
+        }
+    }
+
+    pub fn is_over(&self, shared: &Shared) -> bool {
+        shared.is_stopped() || *self.gone.borrow()
     }
 
     pub fn is_connected(&self) -> bool {
@@ -276,7 +290,7 @@ impl Keeper {
 
     /// A connection that was made, or failed to; while it is being made the session may end for other reasons.
     async fn event(&mut self, until: tokio::time::Instant) -> Option<Event> {
-        if self.shared.is_stopped() {
+        if self.peer.is_over(&self.shared) {
             return None;
         }
         let Keeper { peer, shared, arrivals, redial, next, is_up } = self;
@@ -299,7 +313,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 biased;
-                () = shared.until_stopped() => return None,
+                () = peer.until_over(shared) => return None,
                 arrival = &mut came => return arrival.map(|arrival| Event::Came(Box::new(arrival))),
                 result = &mut dialled => return Some(Event::Dialled(result.map(Box::new))),
                 () = peer.kick.notified() => {

@@ -44,7 +44,7 @@ pub(super) async fn serve(
     let (refusals, parcels) = (Refusals::default(), Vec::new());
     let reader = Reader { peer, shared, roles, refusals, unacknowledged: (0, 0), parcels };
     let end = reader.run(read, buffer, arrivals).await;
-    if shared.is_stopped() {
+    if peer.is_over(shared) {
         peer.desk().closing = true;
         peer.wake.notify_one();
         if timeout(GOODBYE, &mut writer).await.is_ok() {
@@ -76,7 +76,7 @@ impl Reader<'_> {
     ) -> End {
         let (peer, shared) = (self.peer, self.shared);
         let silence = Duration::from_millis(u64::from(shared.settings.silence_ms));
-        let (stopped, kicked) = (shared.until_stopped(), peer.kick.notified());
+        let (stopped, kicked) = (peer.until_over(shared), peer.kick.notified());
         tokio::pin!(stopped, kicked);
         loop {
             if let Err(end) = self.frames(&mut buffer) {

@@ -169,7 +169,8 @@ fn what_no_frame_holds_leaves_the_lane_as_it_was() {
 
 #[test]
 fn the_room_of_what_is_acknowledged_is_used_again() {
-    let mut out = begun();
+    let mut out = Outgoing::new(4 << 20, 1_000);
+    out.begin(SessionId(1));
     put(&mut out, &[b'a'; 5_000], false).expect("room");
     written(&mut out);
     assert!(out.acknowledge([0, 1]));
