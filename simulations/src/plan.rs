@@ -386,6 +386,23 @@ impl Plan {
         }
     }
 
+    /// The attempt that a transfer has made this one of; itself when none has.
+    pub fn joined(&self, number: usize) -> usize {
+        let own = &self.attempts[number];
+        if !own.by_transfer {
+            return number;
+        }
+        let came_from = |attempt: &&Attempt| {
+            let Some((by, _, target)) = attempt.refer else { return false };
+            let far = match by {
+                Side::Callee => attempt.caller == own.caller,
+                Side::Caller => attempt.callee == Callee::User(self.devices[own.caller].user),
+            };
+            far && own.callee == Callee::User(target)
+        };
+        self.attempts.iter().find(came_from).map_or(number, |attempt| attempt.number)
+    }
+
     /// The attempt that a phone of `callee` sees when somebody called `caller` rings.
     pub fn attempt_between(&self, caller_user: usize, callee_user: usize) -> Option<usize> {
         self.attempts

@@ -346,9 +346,11 @@ const CALL_LOST: &[&str] = &["conservation", "I7", "I11", "I13", "I14", "I15"];
 /// What a run that is only about safety does not judge.
 const LIVENESS: &[&str] = &["conservation", "I7", "I13", "I14", "I15", "I16", "I19", "I20", "I30"];
 
-/// A call that nobody could end has no stop record: it lives until its session timer. Two of a record are wrong even then.
+/// A call that nobody could end has no stop record: it lives until its session timer. Two of a record are wrong even then,
+/// and so is a word that is heard in another call; one that is not heard at all is not.
 fn is_unfinished(failure: &Failure) -> bool {
-    failure.invariant == "I23" && !failure.text.contains(" 2 ") && !failure.text.contains("no call")
+    failure.invariant == "I22" && failure.text.contains("not heard")
+        || failure.invariant == "I23" && !failure.text.contains(" 2 ") && !failure.text.contains("no call")
 }
 
 const LADDERS_MAX: usize = 5;

@@ -1,5 +1,6 @@
 //! What is heard (I22): every phone that is in a call says something once a second, through the relay that its session
-//! description names; nobody hears another call, and both hear each other once the call is settled.
+//! description names; nobody hears another call, and both hear each other once the call is settled. A call and what a
+//! transfer makes of it are one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,8 +13,8 @@ use crate::relay::RELAY_ADDRESS;
 /// Who waits to be heard: seconds in vain, by call and speaker.
 #[derive(Default)]
 pub struct Voices {
-    /// Since when both sides of a call are up, seconds.
-    settled: BTreeMap<usize, u64>,
+    /// Who speaks in a call, and for how many seconds just these.
+    settled: BTreeMap<usize, (Vec<usize>, u64)>,
     in_vain: BTreeMap<(usize, usize), u64>,
     /// When a link of each node broke last, milliseconds.
     broken_ms: BTreeMap<usize, u64>,
@@ -33,14 +34,17 @@ impl ClusterLab {
     pub(super) fn speak(&mut self) {
         self.heap.push(self.now + PERIOD_US, Event::Speak);
         let words = self.words();
-        let mut speakers: BTreeMap<usize, usize> = BTreeMap::new();
-        words.iter().for_each(|word| *speakers.entry(word.attempt).or_default() += 1);
-        let both = |attempt: &usize| speakers.get(attempt).is_some_and(|speakers| *speakers > 1);
-        self.voices.settled.retain(|attempt, _| both(attempt));
-        self.voices.in_vain.retain(|(attempt, _), _| both(attempt));
-        for attempt in speakers.keys().filter(|attempt| both(attempt)) {
-            *self.voices.settled.entry(*attempt).or_default() += 1;
-        }
+        let mut speakers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        words.iter().for_each(|word| speakers.entry(word.attempt).or_default().push(word.speaker));
+        speakers.retain(|_, speakers| speakers.len() == 2);
+        let before = std::mem::take(&mut self.voices.settled);
+        let same = |attempt: usize| before.get(&attempt).filter(|(who, _)| speakers.get(&attempt) == Some(who));
+        self.voices.in_vain.retain(|(attempt, _), _| same(*attempt).is_some());
+        let settled = speakers.iter().map(|(attempt, who)| {
+            let seconds = same(*attempt).map_or(0, |(_, seconds)| *seconds);
+            (*attempt, (who.clone(), seconds + 1))
+        });
+        self.voices.settled = settled.collect();
         for word in words {
             let heard = self.carry(&word);
             self.judge(&word, heard);
@@ -55,6 +59,7 @@ impl ClusterLab {
                 let (Some(attempt), Some(media)) = (line.attempt, line.media) else { continue };
                 if media.wanted {
                     let from = SocketAddr::new(phone.device.private.ip(), line.port());
+                    let attempt = self.street.script().joined(attempt);
                     words.push(Word { attempt, speaker: phone.index, from, to: media.to });
                 }
             }
@@ -80,7 +85,7 @@ impl ClusterLab {
         let Word { attempt, speaker, .. } = *word;
         let listener = at.and_then(|at| listener(self.street.phones(), at));
         match listener {
-            Some((device, other)) if other != attempt => {
+            Some((device, other)) if self.street.script().joined(other) != attempt => {
                 let text = format!("device {device} hears call {attempt} in its call {other}");
                 self.watch.fail_call(22, self.now, Some(attempt), text);
             }
@@ -94,7 +99,8 @@ impl ClusterLab {
 
     fn unheard(&mut self, word: &Word) {
         let Word { attempt, speaker, to, .. } = *word;
-        if self.voices.settled.get(&attempt).is_none_or(|seconds| *seconds < SETTLED_S) || self.is_disturbed(word) {
+        if self.voices.settled.get(&attempt).is_none_or(|(_, seconds)| *seconds < SETTLED_S) || self.is_disturbed(word)
+        {
             return;
         }
         let in_vain = self.voices.in_vain.entry((attempt, speaker)).or_default();
